@@ -31,7 +31,9 @@ class JournalEntry:
 class Journal:
     """Appends entries to ``path``; with no path it keeps nothing (unit tests of a product)."""
 
-    def __init__(self, path: Path | None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, path: Path | None, *, clock_ns: Callable[[], int] = time.time_ns
+    ) -> None:
         self._path = path
         self._clock_ns = clock_ns
         self._file = None if path is None else path.open("ab", buffering=0)
