@@ -1,4 +1,4 @@
-"""Sentry envelopes: bytes to values and back.
+r"""Sentry envelopes: bytes to values and back.
 
 The clauses cited below are those of the envelope specification
 (develop.sentry.dev/sdk/foundations/transport/envelopes):
@@ -7,7 +7,7 @@ The clauses cited below are those of the envelope specification
      may stand at the end.
 [E2] An item is a header, a newline and a payload.
 [E3] Headers are JSON objects in one line, in UTF-8.
-[E4] Newlines are ``\\n`` alone; a ``\\r`` is content.
+[E4] Newlines are ``\n`` alone; a ``\r`` is content.
 [E5] An item with ``length`` has exactly that many bytes, whatever they are, and a newline or the
      end follows. One without it ends at the next newline or at the end.
 [E6] Each item has a ``type``. Attributes that are not known are retained; ``null`` means missing.
@@ -68,22 +68,32 @@ class EnvelopeError(ValueError):
 
 
 class MissingEnvelopeHeader(EnvelopeError):
+    """There is not even a header [E1]."""
+
     words = "missing envelope header"
 
 
 class InvalidEnvelopeHeader(EnvelopeError):
+    """The first line is not a JSON object, or its event_id no UUID [E3] [E7]."""
+
     words = "invalid envelope header"
 
 
 class InvalidItemHeader(EnvelopeError):
+    """An item's header is not a JSON object, or its type or length not valid [E3] [E5] [E6]."""
+
     words = "invalid item header"
 
 
 class MissingNewline(EnvelopeError):
+    """Something else stands where a newline must be [E1] [E5]."""
+
     words = "missing newline after header or payload"
 
 
 class UnexpectedEnd(EnvelopeError):
+    """The bytes end before the item does [E5]."""
+
     words = "unexpected end of file"
 
 
