@@ -1,0 +1,1 @@
+"""Starting and stopping: processes, the embedded stack, the app, and who shares them."""

@@ -1,0 +1,279 @@
+"""Every option once: one table yields the flag, the ini key and the environment variable.
+
+Precedence: command line, then ``OBS_*`` variable, then ini file, then default. ``Options`` is what
+the rest of the package sees.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+StackKind = Literal["embedded", "compose", "attach"]
+Component = Literal["sentry", "collector", "prometheus", "loki", "app"]
+
+COMPONENTS: tuple[str, ...] = get_args(Component)
+GUIDE_PORTS: Mapping[str, int] = {
+    "sentry": 9000,
+    "app": 5000,
+    "prometheus": 9090,
+    "loki": 3100,
+    "collector": 4318,
+}
+"""The ports of the guide, which a kept stack prefers."""
+
+CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "embedded": {component: ("embedded",) for component in COMPONENTS if component != "app"},
+    "attach": {},
+}
+"""The words that ``--obs-use COMPONENT=…`` takes, by stack kind; a URL is legal everywhere."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option: ``name`` gives ``--obs-name``, ini key ``obs_name`` and ``OBS_NAME``."""
+
+    name: str
+    help: str
+    default: Any
+    parse: Callable[[str], Any]
+    kind: Literal["value", "flag", "list"] = "value"
+    metavar: str | None = None
+    secret: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--obs-" + self.name.replace("_", "-")
+
+    @property
+    def ini(self) -> str:
+        return "obs_" + self.name
+
+    @property
+    def variable(self) -> str:
+        return "OBS_" + self.name.upper()
+
+
+def _kind(text: str) -> str:
+    known = get_args(StackKind)
+    if text not in known:
+        raise ValueError(f"expected one of {', '.join(known)}")
+    if text == "compose":
+        raise ValueError(
+            "containers are not part of this version; use --obs-stack=embedded, "
+            "or --obs-stack=attach with a stack that you started yourself"
+        )
+    return text
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not (0 < value < math.inf):
+        raise ValueError("expected a number greater than 0")
+    return value
+
+
+def _switch(text: str) -> bool:
+    words = {"1": True, "true": True, "yes": True, "on": True}
+    words |= {"0": False, "false": False, "no": False, "off": False, "": False}
+    if text.lower() not in words:
+        raise ValueError("expected one of true, false, yes, no, on, off, 1, 0")
+    return words[text.lower()]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    component, separator, value = text.partition("=")
+    if not separator or not value:
+        raise ValueError("expected COMPONENT=CHOICE or COMPONENT=URL")
+    if component not in COMPONENTS:
+        raise ValueError(f"no component {component!r}; there are {', '.join(COMPONENTS)}")
+    return component, value
+
+
+def _port(text: str) -> tuple[str, int]:
+    component, value = _pair(text)
+    if not value.isdigit() or not 0 < int(value) < 65536:
+        raise ValueError("expected COMPONENT=PORT with a port from 1 to 65535")
+    return component, int(value)
+
+
+TABLE: tuple[Option, ...] = (
+    Option("stack", "Where the stack comes from: embedded, attach.", "embedded", _kind),
+    Option(
+        "use",
+        "Another server for one component, e.g. prometheus=http://127.0.0.1:9090. May be repeated.",
+        (),
+        _pair,
+        kind="list",
+        metavar="COMPONENT=URL",
+    ),
+    Option(
+        "port",
+        "The port of one component of the embedded stack. May be repeated.",
+        (),
+        _port,
+        kind="list",
+        metavar="COMPONENT=PORT",
+    ),
+    Option("timeout", "Seconds that an expectation waits at most.", 10.0, _positive),
+    Option("timeout_factor", "Multiplies every timeout; for slow CI machines.", 1.0, _positive),
+    Option(
+        "keep_stack",
+        "Leave the stack running at the end; the next run uses it again.",
+        False,
+        _switch,
+        kind="flag",
+    ),
+    Option(
+        "strict",
+        "Fail, rather than skip, a test whose needs the stack does not meet.",
+        False,
+        _switch,
+        kind="flag",
+    ),
+    Option(
+        "allow_writes",
+        "With --obs-stack=attach: allow tests to create and change things on the stack.",
+        False,
+        _switch,
+        kind="flag",
+    ),
+    Option("home", "Folder of runs and of the kept stack.", ".obsstack", str, metavar="FOLDER"),
+    Option("sentry_token", "Bearer token of an attached Sentry.", None, str, secret=True),
+    Option("sentry_organization", "Organisation slug of an attached Sentry.", None, str),
+    Option("sentry_project", "Project slug of an attached Sentry.", None, str),
+    Option("sentry_dsn", "DSN of the project in an attached Sentry.", None, str, secret=True),
+)
+
+
+@dataclass(frozen=True)
+class Options:
+    """The options as the package uses them."""
+
+    stack: StackKind = "embedded"
+    use: Mapping[str, str] = field(default_factory=dict)
+    port: Mapping[str, int] = field(default_factory=dict)
+    timeout_s: float = 10.0
+    keep_stack: bool = False
+    strict: bool = False
+    allow_writes: bool = False
+    home: Path = Path(".obsstack")
+    sentry_token: str | None = field(default=None, repr=False)
+    sentry_organization: str | None = None
+    sentry_project: str | None = None
+    sentry_dsn: str | None = field(default=None, repr=False)
+    given: frozenset[str] = frozenset()
+    """Names of the options that somebody set."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare flags and ini keys."""
+    group = parser.getgroup("obsstack", "an observability stack, and proof that telemetry arrives")
+    for option in TABLE:
+        shown = f"{option.help} (ini: {option.ini}, environment: {option.variable})"
+        if option.kind == "flag":
+            group.addoption(option.flag, action="store_true", default=None, help=shown)
+        else:
+            action = "append" if option.kind == "list" else "store"
+            group.addoption(
+                option.flag, action=action, default=None, metavar=option.metavar, help=shown
+            )
+        ini_type: Any = "linelist" if option.kind == "list" else "string"
+        parser.addini(option.ini, shown, type=ini_type, default=None)
+
+
+def read_options(config: pytest.Config, environ: Mapping[str, str] | None = None) -> Options:
+    """The options of a pytest run.
+
+    Raises ``pytest.UsageError`` that names the option, where its value came from, what was
+    expected and what was found.
+    """
+    surroundings = os.environ if environ is None else environ
+    values: dict[str, Any] = {}
+    given: set[str] = set()
+    for option in TABLE:
+        source, raw = _raw(option, config, surroundings)
+        if source is None:
+            values[option.name] = option.default
+            continue
+        given.add(option.name)
+        values[option.name] = _parsed(option, source, raw)
+    return build_options(values, config.rootpath, given)
+
+
+def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -> Options:
+    """Check what only the options together can tell, and freeze them."""
+    kind: StackKind = values["stack"]
+    use = dict(values["use"])
+    for component, choice in use.items():
+        _check_choice(kind, component, choice)
+    for component in dict(values["port"]):
+        if kind != "embedded":
+            raise pytest.UsageError(f"--obs-port {component}=…: only the embedded stack has ports")
+    return Options(
+        stack=kind,
+        use=use,
+        port=dict(values["port"]),
+        timeout_s=values["timeout"] * values["timeout_factor"],
+        keep_stack=values["keep_stack"],
+        strict=values["strict"],
+        allow_writes=values["allow_writes"],
+        home=root / values["home"],
+        sentry_token=values["sentry_token"],
+        sentry_organization=values["sentry_organization"],
+        sentry_project=values["sentry_project"],
+        sentry_dsn=values["sentry_dsn"],
+        given=frozenset(given),
+    )
+
+
+def _check_choice(kind: str, component: str, choice: str) -> None:
+    if choice.startswith(("http://", "https://")):
+        return
+    legal = CHOICES[kind].get(component, ())
+    if choice not in legal:
+        words = ", ".join((*legal, "a URL (http://… or https://…)"))
+        raise pytest.UsageError(
+            f"--obs-use {component}={choice}: with --obs-stack={kind}, {component} is one of: {words}"
+        )
+
+
+def _raw(
+    option: Option, config: pytest.Config, environ: Mapping[str, str]
+) -> tuple[str | None, Any]:
+    from_flag = config.getoption(option.flag.lstrip("-").replace("-", "_"), default=None)
+    if from_flag is not None:
+        return option.flag, from_flag
+    if option.variable in environ:
+        text = environ[option.variable]
+        return option.variable, text.split() if option.kind == "list" else text
+    from_ini: Any = config.getini(option.ini)
+    if from_ini is not None and from_ini != [] and from_ini != "":
+        return f"{option.ini} of the ini file", from_ini
+    return None, None
+
+
+def _parsed(option: Option, source: str, raw: Any) -> Any:
+    if isinstance(raw, bool):
+        return raw
+    texts: Sequence[str] = raw if option.kind == "list" else [raw]
+    parsed = []
+    for text in texts:
+        try:
+            parsed.append(option.parse(text))
+        except ValueError as error:
+            shown = "(hidden)" if option.secret else repr(text)
+            raise pytest.UsageError(f"{source}: {error}; found {shown}") from error
+    return tuple(parsed) if option.kind == "list" else parsed[0]

@@ -1,0 +1,111 @@
+"""Run a command and end it, and all that it started, when its owner dies.
+
+``python -I -S guard.py --owner PID --grace SECONDS -- COMMAND…``
+
+pytest may be killed without a chance to clean up; this small process is what then ends the app and
+the embedded stack. It uses the standard library alone and starts in some 15 ms. SIGTERM and SIGINT
+are passed on as SIGTERM; what is still there after the grace time is killed with its process group.
+With ``--owner 0`` (a kept stack) nobody is watched. The exit status is the command's own, or
+128 + the number of the signal that ended it.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+
+_POLL_S = 0.25
+
+
+def owner_descriptor(pid: int) -> int:
+    """A file descriptor that becomes readable when the process ends, zombies included.
+
+    Linux has ``pidfd_open``, macOS and BSD have kqueue; -1 where neither works. Raises
+    ``ProcessLookupError`` if the process is gone already.
+    """
+    if hasattr(os, "pidfd_open"):
+        try:
+            return os.pidfd_open(pid)
+        except ProcessLookupError:
+            raise
+        except OSError:
+            return -1
+    if hasattr(select, "kqueue"):
+        queue = select.kqueue()
+        end = select.kevent(
+            pid,
+            filter=select.KQ_FILTER_PROC,
+            flags=select.KQ_EV_ADD,
+            fflags=select.KQ_NOTE_EXIT,
+        )
+        queue.control([end], 0)
+        return os.dup(queue.fileno())
+    return -1
+
+
+def main(arguments: list[str]) -> int:
+    separator = arguments.index("--")
+    options = dict(zip(arguments[:separator:2], arguments[1:separator:2], strict=True))
+    owner = int(options["--owner"])
+    grace_s = float(options["--grace"])
+
+    asked: list[int] = []
+    wake_read, wake_write = os.pipe()
+    os.set_blocking(wake_write, False)
+    signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda given, _frame: asked.append(given))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # Without a handler the end of the command would not write to the wake-up pipe.
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+
+    try:
+        owner_done = owner_descriptor(owner) if owner else -1
+    except ProcessLookupError:
+        return 1
+    # A group of its own, so that whatever the command leaves behind can be found and ended.
+    command = subprocess.Popen(arguments[separator + 1 :], preexec_fn=os.setpgrp)
+    descriptors = [wake_read] if owner_done < 0 else [wake_read, owner_done]
+    timeout_s = _POLL_S if owner and owner_done < 0 else None
+    while command.poll() is None and not asked:
+        readable = select.select(descriptors, [], [], timeout_s)[0]
+        if owner_done in readable or (timeout_s and not _exists(owner)):
+            break
+        if wake_read in readable:
+            os.read(wake_read, 512)
+    if command.poll() is None:
+        _end(command, grace_s)
+    _kill_group(command.pid)
+    status = command.returncode
+    return status if status >= 0 else 128 - status
+
+
+def _end(command: subprocess.Popen[bytes], grace_s: float) -> None:
+    command.terminate()
+    try:
+        command.wait(grace_s)
+    except subprocess.TimeoutExpired:
+        _kill_group(command.pid)
+        command.wait()
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _kill_group(group: int) -> None:
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return  # Nothing of the group is left; macOS says EPERM for a group of zombies.
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,66 @@
+"""The folder of runs: one sub-folder a run, the kept stack's state, old runs cleared away."""
+
+from __future__ import annotations
+
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+RUNS_KEPT = 5
+"""Folders of earlier runs that stay, so that a run can be looked at afterwards."""
+
+
+class Home:
+    """``.obsstack`` of a project."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @property
+    def kept_path(self) -> Path:
+        """State of the stack that ``--obs-keep-stack`` or ``obsstack up`` left running."""
+        return self.path / "kept.json"
+
+    @property
+    def kept_lock_path(self) -> Path:
+        return self.path / "kept.lock"
+
+    def new_run(self) -> Path:
+        """A new, empty folder; its name sorts by time and is unique."""
+        self._prepare()
+        name = time.strftime("%Y%m%d-%H%M%S") + "-" + secrets.token_hex(3)
+        folder = self.path / "runs" / name
+        folder.mkdir(parents=True, mode=0o700)
+        return folder
+
+    def clear_old_runs(self, *in_use: Path) -> None:
+        """Delete all but the newest runs; never one that is in use."""
+        folders = sorted((self.path / "runs").glob("*-*"))
+        for folder in folders[:-RUNS_KEPT]:
+            if folder not in in_use and not (folder / "in-use").exists():
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _prepare(self) -> None:
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        # The folder holds tokens and payloads: git must not pick it up in anybody's repository.
+        ignore = self.path / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+
+
+def find_home(start: Path, name: str = ".obsstack") -> Path:
+    """The home that belongs to ``start``: the nearest one upwards, else beside the project's root.
+
+    The root is the nearest folder upwards with a ``pyproject.toml``, ``pytest.ini``, ``setup.cfg``,
+    ``tox.ini`` or ``.git``, else ``start`` itself.
+    """
+    folders = [start, *start.parents]
+    for folder in folders:
+        if (folder / name).is_dir():
+            return folder / name
+    marks = ("pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini", ".git")
+    for folder in folders:
+        if any((folder / mark).exists() for mark in marks):
+            return folder / name
+    return start / name
