@@ -1,0 +1,301 @@
+"""The app under test as a process of its own: what it is told, when it is ready, how it ends."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib import util
+from pathlib import Path
+
+from pytest_obsstack.endpoints import Endpoints
+from pytest_obsstack.errors import StackUnavailable
+from pytest_obsstack.providers.process import ManagedProcess, ProcessIdentity, tail
+from pytest_obsstack.providers.state import RunningApp
+from pytest_obsstack.waiting import until
+
+# Short delays, so that a test waits milliseconds where production waits seconds.
+_SHORT_DELAYS = {
+    "OTEL_BSP_SCHEDULE_DELAY": "50",
+    "OTEL_BLRP_SCHEDULE_DELAY": "50",
+    "OTEL_METRIC_EXPORT_INTERVAL": "100",
+    "OTEL_METRIC_EXPORT_TIMEOUT": "3000",
+}
+_LOOPBACK = "127.0.0.1,localhost,::1"
+
+
+@dataclass(frozen=True)
+class AppSpec:
+    """An app and how to run it; override the fixture ``obs_app_spec`` to return yours.
+
+    Give ``command`` for a process that this run starts, or ``url`` for an app that runs already.
+    The app is told where to report by the standard variables alone (``SENTRY_DSN``,
+    ``OTEL_EXPORTER_OTLP_ENDPOINT``, ``PORT``, …), so any language works.
+    """
+
+    command: Sequence[str] = ()
+    """Program and arguments; the app listens on 127.0.0.1 at the port of its variable ``PORT``."""
+    url: str | None = None
+    cwd: Path | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Variables beside the standard ones; they win over them."""
+    service: str = "simple-app"
+    """``OTEL_SERVICE_NAME``."""
+    environment: str = "production"
+    release: str | None = "simple-app@1.0.0"
+    ready_path: str = "/health"
+    """Answers 2xx once the app serves."""
+    ready_timeout_s: float = 30.0
+    last_log_line: str | None = None
+    """Regular expression of the line that the app logs last in each request, if it has one.
+
+    It is the fence of the logs: once it has arrived, so has all that the request logged before.
+    """
+    log_delay_s: float = 0.25
+    """For an app without such a line: how long after a response its log records are exported."""
+    companions: Mapping[str, AppSpec] = field(default_factory=dict)
+    """Services that the app calls, by the variable that tells the app their URL."""
+
+
+def simple_app() -> AppSpec:
+    """The guide's Flask app, run by gunicorn, with the service ``inventory`` beside it.
+
+    Raises ``StackUnavailable`` where its packages are not installed (extra ``app``).
+    """
+    missing = [name for name in ("flask", "gunicorn", "opentelemetry.sdk") if not _found(name)]
+    if missing:
+        raise StackUnavailable(
+            "The sample app cannot run.",
+            expected="the packages of the extra `app` are installed",
+            found=f"no module named {', '.join(missing)}",
+            advice="pip install 'pytest-obsstack[app]', or override the fixture obs_app_spec "
+            "so that it returns your own app",
+        )
+    import sys
+
+    folder = stack_folder() / "app"
+    command = [
+        *(sys.executable, "-m", "gunicorn"),
+        *("-c", str(folder / "gunicorn.conf.py"), "--chdir", str(folder), "app:app"),
+    ]
+    common = AppSpec(command=command, last_log_line=r"^request finished")
+    inventory = AppSpec(
+        command=command,
+        last_log_line=common.last_log_line,
+        service="inventory",
+        release="inventory@1.0.0",
+    )
+    return AppSpec(
+        command=command,
+        last_log_line=common.last_log_line,
+        companions={"APP_INVENTORY_URL": inventory},
+    )
+
+
+def stack_folder() -> Path:
+    """The folder ``stack``: package data when installed, the repository's own in a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    shipped = package / "stack"
+    return shipped if shipped.is_dir() else package.parents[1] / "stack"
+
+
+def _found(module: str) -> bool:
+    try:
+        return util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+class AppProcess:
+    """A running app with its companions. ``stop`` ends them in the order app, companions."""
+
+    def __init__(self, spec: AppSpec, url: str, instance: str) -> None:
+        self.spec = spec
+        self.url = url
+        self.instance = instance
+        self.environment: dict[str, str] = {}
+        self.process: ManagedProcess | None = None
+        self.companions: dict[str, AppProcess] = {}
+
+    @property
+    def log_path(self) -> Path | None:
+        return None if self.process is None else self.process.log_path
+
+    def log_lines(self, lines: int = 200) -> list[str]:
+        """The last lines that the app wrote to stdout and stderr."""
+        return [] if self.log_path is None else tail(self.log_path, lines)
+
+    @property
+    def died(self) -> bool:
+        return self.process is not None and self.process.returncode is not None
+
+    def stop(self) -> None:
+        """SIGTERM, so that SDKs flush; returns when all processes are gone."""
+        if self.process is not None:
+            self.process.stop()
+        for companion in self.companions.values():
+            companion.stop()
+
+    def running(self) -> RunningApp:
+        """What a later run needs to know of it."""
+        parts = [self, *self.companions.values()]
+        pids = [part.process.pid for part in parts if part.process is not None]
+        return RunningApp(
+            url=self.url,
+            instance=self.instance,
+            service=self.spec.service,
+            processes=tuple(ProcessIdentity.of(pid) for pid in pids),
+            environment=dict(self.environment),
+            log=None if self.log_path is None else str(self.log_path),
+        )
+
+
+def app_environment(
+    spec: AppSpec, endpoints: Endpoints, *, instance: str, port: int
+) -> dict[str, str]:
+    """The variables by which the app is told where to report, over the caller's own environment."""
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        # Neither the developer's own DSN nor coverage or pytest settings may reach the app.
+        if not name.startswith(("SENTRY_", "OTEL_", "PYTEST_", "OBS_"))
+    }
+    told = {
+        "PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+        "OTEL_SERVICE_NAME": spec.service,
+        "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={instance},"
+        f"deployment.environment.name={spec.environment}",
+        "SENTRY_ENVIRONMENT": spec.environment,
+        **_SHORT_DELAYS,
+        "NO_PROXY": _joined(inherited.get("NO_PROXY"), _LOOPBACK),
+        "no_proxy": _joined(inherited.get("no_proxy"), _LOOPBACK),
+    }
+    if spec.release is not None:
+        told["SENTRY_RELEASE"] = spec.release
+    if endpoints.sentry is not None and endpoints.sentry.dsn is not None:
+        told["SENTRY_DSN"] = endpoints.sentry.dsn
+    if endpoints.collector is not None:
+        told["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoints.collector.otlp_url
+        told["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
+    return {**inherited, **told, **spec.env}
+
+
+def start_app(
+    spec: AppSpec,
+    endpoints: Endpoints,
+    *,
+    folder: Path,
+    name: str,
+    owner_pid: int | None,
+    probe: Callable[[str], str | None],
+    port: int | None = None,
+) -> AppProcess:
+    """Start the app and its companions at the same time, and return when all are ready.
+
+    ``name`` becomes the service instance id and the log file's name in ``folder``. ``probe`` asks a
+    URL and returns what is wrong, or ``None`` when it answers 2xx. Raises ``StackUnavailable`` with
+    the app's last log lines; nothing is left running then.
+    """
+    started: list[AppProcess] = []
+    try:
+        companions = {
+            variable: _launch(companion, endpoints, folder, name, owner_pid, {}, None, started)
+            for variable, companion in spec.companions.items()
+        }
+        urls = {variable: companion.url for variable, companion in companions.items()}
+        app = _launch(spec, endpoints, folder, name, owner_pid, urls, port, started)
+        app.companions = companions
+        for part in started:
+            _wait_ready(part, probe)
+    except BaseException:
+        for part in reversed(started):
+            part.stop()
+        raise
+    return app
+
+
+def _launch(
+    spec: AppSpec,
+    endpoints: Endpoints,
+    folder: Path,
+    name: str,
+    owner_pid: int | None,
+    urls: Mapping[str, str],
+    port: int | None,
+    started: list[AppProcess],
+) -> AppProcess:
+    instance = f"{spec.service}-{name}"
+    if spec.url is not None:
+        return AppProcess(spec, spec.url.rstrip("/"), instance)
+    chosen = free_port() if port is None else port
+    app = AppProcess(spec, f"http://127.0.0.1:{chosen}", instance)
+    app.environment = {
+        **app_environment(spec, endpoints, instance=instance, port=chosen),
+        **urls,
+    }
+    app.process = ManagedProcess.start(
+        spec.command,
+        env=app.environment,
+        cwd=spec.cwd,
+        log_path=folder / f"{instance}.log",
+        owner_pid=owner_pid,
+    )
+    started.append(app)
+    return app
+
+
+def _wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
+    url = app.url + app.spec.ready_path
+    wrong = "it was not asked"
+
+    def poll() -> str | None:
+        nonlocal wrong
+        problem = probe(url)
+        if problem is None:
+            return "ready"
+        wrong = problem
+        return "died" if app.died else None
+
+    began = time.monotonic()
+    outcome = until(poll, timeout_s=app.spec.ready_timeout_s).value
+    if outcome == "ready":
+        return
+    if app.died and app.process is not None:
+        summary = f"The app {app.spec.service} ended while it was starting."
+        found = f"exit status {app.process.returncode} after {time.monotonic() - began:.1f} s"
+    else:
+        summary = f"The app {app.spec.service} did not become ready."
+        found = f"{wrong} for {app.spec.ready_timeout_s:g} s"
+    raise StackUnavailable(
+        summary,
+        expected=f"GET {url} answers 2xx",
+        found=found,
+        advice="check the command and the ready_path of obs_app_spec: "
+        + " ".join(app.spec.command),
+        log_lines=app.log_lines(20),
+    )
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as candidate:
+        candidate.bind(("127.0.0.1", 0))
+        port: int = candidate.getsockname()[1]
+        return port
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
+
+
+def _joined(first: str | None, second: str) -> str:
+    return f"{first},{second}" if first else second

@@ -1,0 +1,122 @@
+"""Using a stack that somebody else started: nothing is started, nothing is ended."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pytest_obsstack.endpoints import (
+    CollectorEndpoint,
+    Endpoints,
+    LokiEndpoint,
+    PrometheusEndpoint,
+    SentryEndpoint,
+)
+from pytest_obsstack.errors import StackUnavailable
+from pytest_obsstack.options import Options
+from pytest_obsstack.providers.capabilities import EMBEDDED, NEEDS_CONTROL, NEEDS_WRITES
+from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state
+
+_BY_COMPONENT = {
+    "sentry": frozenset(
+        {"issues", "tags", "breadcrumbs", "transactions", "spans", "releases", "alerts", "ui"}
+    ),
+    "collector": frozenset({"otlp_traces"}),
+    "prometheus": frozenset({"metrics", "exemplars"}),
+    "loki": frozenset({"logs"}),
+}
+
+
+def attach(options: Options, folder: Path) -> StackState:
+    """The state of the stack that the options name, else of the kept one.
+
+    Raises ``pytest.UsageError`` where neither is given and ``StackUnavailable`` where the kept stack
+    has ended.
+    """
+    if not options.use:
+        return _kept(options)
+    endpoints = _named(options)
+    app_url = options.use.get("app")
+    urls = {name: url for name, url in options.use.items() if name != "app"}
+    return StackState(
+        kind="attach",
+        run_id=folder.name,
+        folder=folder,
+        endpoints=endpoints,
+        products={name: ProductState(url, version="unknown") for name, url in urls.items()},
+        ready_after_s=0.0,
+        app=None if app_url is None else RunningApp(app_url, instance="", service=""),
+    )
+
+
+def capabilities(options: Options, state: StackState, *, alone: bool) -> frozenset[str]:
+    """What an attached stack can show; ``alone`` means that no other worker uses it."""
+    if state.control is not None:
+        result = EMBEDDED - {"app_control"}
+        if not alone:
+            result -= {"exact_metrics"}
+    else:
+        have = state.endpoints.to_json()
+        parts = (named for name, named in _BY_COMPONENT.items() if have.get(name) is not None)
+        result = frozenset().union(*parts)
+        if options.allow_writes:
+            result |= {"writes"}
+    return result if options.allow_writes else result - NEEDS_WRITES - NEEDS_CONTROL
+
+
+def _kept(options: Options) -> StackState:
+    path = Home(options.home).kept_path
+    state = read_state(path)
+    if state is None:
+        raise pytest.UsageError(
+            "--obs-stack=attach: there is no stack to attach to\n"
+            "  expected  --obs-use COMPONENT=URL for each component, or a stack that was left "
+            "running by `obsstack up` or --obs-keep-stack\n"
+            f"  found     no --obs-use, and no {path}"
+        )
+    if not state.alive:
+        raise StackUnavailable(
+            "The kept stack has ended.",
+            expected=f"the process of {path} runs",
+            found=f"no process {state.process.pid if state.process else '?'} of that start time",
+            advice="`obsstack down` clears it away, `obsstack up` starts a new one",
+        )
+    return replace(state, kind="attach")
+
+
+def _named(options: Options) -> Endpoints:
+    use = options.use
+    sentry = None
+    if "sentry" in use:
+        sentry = SentryEndpoint(
+            url=use["sentry"].rstrip("/"),
+            token=options.sentry_token,
+            organization=options.sentry_organization,
+            project=options.sentry_project,
+            dsn=options.sentry_dsn,
+            flavour="sentry",
+        )
+        missing = [
+            name
+            for name, value in (
+                ("OBS_SENTRY_TOKEN", options.sentry_token),
+                ("--obs-sentry-organization", options.sentry_organization),
+                ("--obs-sentry-project", options.sentry_project),
+            )
+            if value is None
+        ]
+        if missing:
+            raise pytest.UsageError(
+                f"--obs-use sentry={use['sentry']}: an attached Sentry needs {', '.join(missing)}"
+            )
+    return Endpoints(
+        sentry=sentry,
+        collector=(CollectorEndpoint(use["collector"].rstrip("/")) if "collector" in use else None),
+        prometheus=(
+            PrometheusEndpoint(use["prometheus"].rstrip("/")) if "prometheus" in use else None
+        ),
+        loki=LokiEndpoint(use["loki"].rstrip("/")) if "loki" in use else None,
+    )
