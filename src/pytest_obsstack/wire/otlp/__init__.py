@@ -1,7 +1,7 @@
 """OTLP, the OpenTelemetry protocol: requests, their answers, and plain views of what they hold.
 
-Sources: the OTLP specification 1.x (opentelemetry.io/docs/specs/otlp), sections "OTLP/HTTP Request",
-"OTLP/HTTP Response" and "JSON Protobuf Encoding", and opentelemetry-proto. Messages are the
+Sources: the OTLP specification 1.x (opentelemetry.io/docs/specs/otlp), sections "OTLP/HTTP
+Request", "OTLP/HTTP Response", "JSON Protobuf Encoding", and opentelemetry-proto. Messages are the
 generated protobuf classes; they are imported inside functions, since loading them takes 50 ms.
 """
 

@@ -39,7 +39,7 @@ _CONTAINERS = frozenset(
 
 
 def encoding_of(content_type: str | None) -> Encoding | None:
-    """The encoding that a ``Content-Type`` header names; None for a type OTLP/HTTP does not know."""
+    """The encoding that a ``Content-Type`` header names; None for a type OTLP/HTTP has not."""
     media_type = (content_type or "").partition(";")[0].strip().lower()
     for encoding, known in CONTENT_TYPES.items():
         if media_type == known:
