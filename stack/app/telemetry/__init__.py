@@ -1,0 +1,1 @@
+"""How simple-app reports: errors and transactions to Sentry, the rest over OTLP to a collector."""
