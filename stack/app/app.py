@@ -131,6 +131,7 @@ def checkout() -> Response | tuple[Response, int]:
     sentry_sdk.add_breadcrumb(
         category="user_action", message="User clicked checkout button", level="info"
     )
+    sentry_sdk.add_breadcrumb(category="payment", message="Authorizing payment", level="info")
     try:
         process_payment(amount, currency, fail=flag(order, "fail"))
     except PaymentError as error:
