@@ -1,0 +1,31 @@
+"""Who wants to be told of what was just accepted: alert rules, and whatever comes after them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pytest_obsstack.embedded.sentry.state.model import Issue, StoredEvent
+from pytest_obsstack.embedded.sentry.state.store import Applied
+
+OnEvent = Callable[[Issue, StoredEvent, bool, bool], None]
+"""(issue, event, is_new, is_regression)"""
+OnTransaction = Callable[[StoredEvent], None]
+
+
+class Observers:
+    """Called after an entry was applied, before its sender is answered; never during a replay.
+
+    They must return at once: work that takes time goes into a task of its own.
+    """
+
+    def __init__(self) -> None:
+        self.on_event: list[OnEvent] = []
+        self.on_transaction: list[OnTransaction] = []
+
+    def tell(self, applied: Applied) -> None:
+        for grouped in applied.events:
+            for on_event in self.on_event:
+                on_event(grouped.issue, grouped.event, grouped.is_new, grouped.is_regression)
+        for event in applied.transactions:
+            for on_transaction in self.on_transaction:
+                on_transaction(event)
