@@ -1,0 +1,280 @@
+"""The collector as a product of the embedded stack: the pipeline between receiver and exporters."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from pytest_obsstack.embedded.collector.accumulator import Accumulator
+from pytest_obsstack.embedded.collector.exporter import (
+    ExportError,
+    OtlpHttpExporter,
+    PayloadFormat,
+)
+from pytest_obsstack.embedded.collector.page import CONTENT_TYPES, MetricsPage, negotiate
+from pytest_obsstack.embedded.collector.points import Batch, PointReader
+from pytest_obsstack.embedded.collector.receiver import OtlpEndpoint, Outcome
+from pytest_obsstack.embedded.collector.settings import CollectorSettings
+from pytest_obsstack.embedded.collector.telemetry import EXPORTERS, Telemetry
+from pytest_obsstack.embedded.journal import Journal, JournalEntry
+from pytest_obsstack.wire import otlp
+
+log = logging.getLogger("obsstack.embedded.collector")
+
+_NS = 1_000_000_000
+_FORWARDED: tuple[otlp.Signal, ...] = ("traces", "logs")
+
+
+class CollectorServer:
+    """See ``embedded/product.py``.
+
+    The journal holds a ``traces`` or ``logs`` entry for each request that reached an exporter, with
+    its outcome, and ``metrics`` entries. Replay restores counters and metric values; it sends
+    nothing again.
+    """
+
+    name = "collector"
+    version = "0.144.0-embedded"
+
+    def __init__(
+        self,
+        settings: CollectorSettings,
+        journal: Journal,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock_ns = clock_ns
+        self._started_ns = clock_ns()
+        self._telemetry = Telemetry()
+        self._reader = PointReader()
+        self._accumulator = Accumulator()
+        self._page = MetricsPage(self._accumulator)
+        self._exporters: dict[otlp.Signal, OtlpHttpExporter] = {}
+        # Points of the metrics requests since the last journalled one; see _consume_metrics.
+        self._unchanged_points = 0
+        self._unchanged_refused = 0
+        self._logged: set[str] = set()
+        self._make_exporters()
+        self.app = self._application()
+
+    # Life
+
+    def replay(self, entry: JournalEntry) -> None:
+        if entry.kind == "metrics":
+            self._count_points(entry.meta["unchanged_points"], entry.meta["unchanged_refused"])
+            request = otlp.decode_metrics(entry.payload, entry.meta["encoding"])
+            self._apply_metrics(self._reader.read(request), entry.received_ns)
+        else:
+            self._apply_export(entry)
+
+    async def start(self) -> None:
+        """Nothing runs in the background: everything happens within a request."""
+
+    async def stop(self) -> None:
+        """Close the connections to the backends; a later start opens new ones."""
+        self.configure(self._settings)
+
+    def configure(self, settings: CollectorSettings) -> None:
+        """Take other settings at once; requests under way end with the old exporters."""
+        for exporter in self._exporters.values():
+            exporter.close()
+        self._settings = settings
+        self._logged.clear()
+        self._make_exporters()
+
+    def status(self) -> dict[str, Any]:
+        status = self._telemetry.status()
+        for signal, exporter in self._exporters.items():
+            status["exporters"][EXPORTERS[signal]]["endpoint"] = exporter.endpoint
+        status["series"] = len(self._accumulator)
+        status["left_out"] = list(self._page.complaints())
+        return status
+
+    # Pipelines
+
+    async def _consume_traces(self, body: bytes, encoding: otlp.Encoding) -> Outcome:
+        request = otlp.decode_traces(body, encoding)
+        spans = sum(
+            len(scope_spans.spans)
+            for resource_spans in request.resource_spans
+            for scope_spans in resource_spans.scope_spans
+        )
+        return await self._export(PayloadFormat("traces", encoding), body, spans)
+
+    async def _consume_logs(self, body: bytes, encoding: otlp.Encoding) -> Outcome:
+        request = otlp.decode_logs(body, encoding)
+        records = sum(
+            len(scope_logs.log_records)
+            for resource_logs in request.resource_logs
+            for scope_logs in resource_logs.scope_logs
+        )
+        return await self._export(PayloadFormat("logs", encoding), body, records)
+
+    async def _export(self, payload_format: PayloadFormat, body: bytes, items: int) -> Outcome:
+        if not items:
+            return Outcome()
+        signal = payload_format.signal
+        exporter = self._exporters[signal]
+        outcome, error = Outcome(), ""
+        if not exporter.has_endpoint:
+            # The app is not told: an exporter that is not there is no failure that it could mend.
+            error = f"{exporter.name} has no endpoint, {signal} are dropped"
+            self._log_once(error)
+        else:
+            try:
+                await exporter.export(body, payload_format)
+            except ExportError as failure:
+                error = str(failure)
+                outcome = Outcome(failure.app_status, error)
+                log.error("Exporting failed. Dropping data. %s: %s", exporter.name, error)
+        meta: dict[str, Any] = {"encoding": payload_format.encoding, "items": items}
+        if error:
+            meta["error"] = error
+        if outcome.status != 200:
+            meta["refused"] = outcome.status
+        self._apply_export(self._journal.append(signal, body, **meta))
+        return outcome
+
+    def _apply_export(self, entry: JournalEntry) -> None:
+        signal: otlp.Signal = "traces" if entry.kind == "traces" else "logs"
+        items: int = entry.meta["items"]
+        counted = self._telemetry.refused if "refused" in entry.meta else self._telemetry.accepted
+        counted[signal] += items
+        error: str | None = entry.meta.get("error")
+        if error is None:
+            self._telemetry.sent[signal] += items
+        else:
+            self._telemetry.record_failure(signal, items, error, entry.received_ns)
+
+    async def _consume_metrics(self, body: bytes, encoding: otlp.Encoding) -> Outcome:
+        batch = self._reader.read(otlp.decode_metrics(body, encoding))
+        for refusal in batch.refusals:
+            self._log_once(f"dropped metric {refusal.metric}: {refusal.reason}")
+        if self._accumulator.moves(batch.observations):
+            entry = self._journal.append(
+                "metrics",
+                body,
+                encoding=encoding,
+                unchanged_points=self._unchanged_points,
+                unchanged_refused=self._unchanged_refused,
+            )
+            self._unchanged_points = self._unchanged_refused = 0
+            received_ns = entry.received_ns
+        else:
+            # An idle app sends the same values several times a second, and only the latest state
+            # matters: such a request is counted, keeps its series alive and moves their timestamps,
+            # but it is not journalled. The next entry tells how many points went by meanwhile.
+            self._unchanged_points += batch.points
+            self._unchanged_refused += batch.refused_points
+            received_ns = self._clock_ns()
+        self._apply_metrics(batch, received_ns)
+        return Outcome(
+            message="; ".join(f"{r.metric}: {r.reason}" for r in batch.refusals),
+            rejected=batch.refused_points,
+        )
+
+    def _apply_metrics(self, batch: Batch, received_ns: int) -> None:
+        self._count_points(batch.points, batch.refused_points)
+        if batch.refusals:
+            first = batch.refusals[0]
+            self._telemetry.record_failure(
+                "metrics", 0, f"dropped metric {first.metric}: {first.reason}", received_ns
+            )
+        self._accumulator.apply(batch.observations, received_ns)
+
+    def _count_points(self, points: int, refused: int) -> None:
+        self._telemetry.accepted["metrics"] += points
+        self._telemetry.sent["metrics"] += points - refused
+        self._telemetry.send_failed["metrics"] += refused
+
+    def _make_exporters(self) -> None:
+        settings = self._settings
+        endpoints = {
+            "traces": (settings.traces_endpoint, settings.traces_headers),
+            "logs": (settings.logs_endpoint, settings.logs_headers),
+        }
+        self._exporters = {
+            signal: OtlpHttpExporter(
+                EXPORTERS[signal], *endpoints[signal], timeout_s=settings.export_timeout_s
+            )
+            for signal in _FORWARDED
+        }
+
+    def _log_once(self, text: str) -> None:
+        if text not in self._logged:
+            self._logged.add(text)
+            log.warning("%s", text)
+
+    # Endpoints
+
+    def _application(self) -> Starlette:
+        def limit_bytes() -> int:
+            return self._settings.max_request_bytes
+
+        app = Starlette(
+            routes=[
+                Route("/v1/traces", OtlpEndpoint("traces", limit_bytes, self._consume_traces)),
+                Route("/v1/metrics", OtlpEndpoint("metrics", limit_bytes, self._consume_metrics)),
+                Route("/v1/logs", OtlpEndpoint("logs", limit_bytes, self._consume_logs)),
+                Route("/metrics", self._get_metrics),
+                Route("/telemetry/metrics", self._get_telemetry),
+                Route("/telemetry/config", self._get_config),
+                Route("/", self._get_health),
+            ],
+            exception_handlers={404: _not_found},
+        )
+        app.router.redirect_slashes = False
+        return app
+
+    async def _get_metrics(self, request: Request) -> Response:
+        expiration_ns = int(self._settings.metric_expiration_s * _NS)
+        if self._accumulator.expire(self._clock_ns() - expiration_ns):
+            self._reader.forget()
+        page_format = negotiate(request.headers.get("accept", ""))
+        return Response(
+            self._page.render(page_format), headers={"content-type": CONTENT_TYPES[page_format]}
+        )
+
+    async def _get_telemetry(self, _: Request) -> Response:
+        page = self._telemetry.page(uptime_s=self._uptime_ns() / _NS)
+        return Response(page, headers={"content-type": CONTENT_TYPES["text"]})
+
+    async def _get_config(self, _: Request) -> Response:
+        return JSONResponse(self._settings.effective_config())
+
+    async def _get_health(self, _: Request) -> Response:
+        """As the ``health_check`` extension answers on its own port."""
+        since = datetime.fromtimestamp(self._started_ns / _NS, timezone.utc)
+        return JSONResponse(
+            {
+                "status": "Server available",
+                "upSince": since.isoformat().replace("+00:00", "Z"),
+                "uptime": _go_duration(self._uptime_ns()),
+            }
+        )
+
+    def _uptime_ns(self) -> int:
+        return self._clock_ns() - self._started_ns
+
+
+async def _not_found(_: Request, __: Exception) -> Response:
+    return Response("404 page not found\n", 404, {"content-type": "text/plain; charset=utf-8"})
+
+
+def _go_duration(duration_ns: int) -> str:
+    """As Go prints a duration: ``1h2m3.5s``."""
+    minutes, rest_ns = divmod(duration_ns, 60 * _NS)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest_ns / _NS:.9f}".rstrip("0").rstrip(".")
+    prefix = f"{hours}h{minutes}m" if hours else f"{minutes}m" if minutes else ""
+    return f"{prefix}{seconds}s"

@@ -1,0 +1,111 @@
+"""What the collector is told: where its exporters send to, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "traces_endpoint": (str,),
+    "traces_headers": (Mapping,),
+    "logs_endpoint": (str,),
+    "logs_headers": (Mapping,),
+    "export_timeout_s": (int, float),
+    "metric_expiration_s": (int, float),
+    "max_request_bytes": (int,),
+}
+_REDACTED = "[REDACTED]"
+
+
+@dataclass(frozen=True)
+class CollectorSettings:
+    """Settings of the pipeline; an empty endpoint means that this exporter has none.
+
+    Raises ``ValueError`` for an endpoint that is not an http or https URL.
+    """
+
+    traces_endpoint: str = ""
+    """Of ``otlp_http/sentry``: the whole URL, path included."""
+    traces_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Sent with every traces request; ``x-sentry-auth`` holds the DSN's key."""
+    logs_endpoint: str = ""
+    """Of ``otlp_http/loki``: the whole URL, path included."""
+    logs_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    export_timeout_s: float = 5.0
+    """For one export, connecting included. The collector's default is 30; tests wait less."""
+    metric_expiration_s: float = 300.0
+    """A series is exposed for this long after its last point (``metric_expiration``)."""
+    max_request_bytes: int = 20 * 1024 * 1024
+    """Of a request's body, unpacked (``max_request_body_size``)."""
+
+    def __post_init__(self) -> None:
+        for name in ("traces_endpoint", "logs_endpoint"):
+            endpoint = getattr(self, name)
+            parts = urlsplit(endpoint)
+            if endpoint and (parts.scheme not in ("http", "https") or not parts.hostname):
+                raise ValueError(f"{name}: expected an http or https URL, found {endpoint!r}")
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> CollectorSettings:
+        """From plain JSON values; raises ``ValueError`` for an unknown name or a wrong type."""
+        for name, value in data.items():
+            if name not in _TYPES:
+                known = [f.name for f in fields(cls)]
+                raise ValueError(f"collector settings: expected one of {known}, found {name!r}")
+            matches = isinstance(value, _TYPES[name]) and not isinstance(value, bool)
+            if not matches:
+                kinds = " or ".join(kind.__name__ for kind in _TYPES[name])
+                raise ValueError(f"collector settings: expected {name} as {kinds}, found {value!r}")
+        return cls(**data)
+
+    def effective_config(self) -> dict[str, Any]:
+        """The configuration file that a real collector would need, secrets redacted."""
+        return {
+            "receivers": {
+                "otlp": {"protocols": {"http": {"max_request_body_size": self.max_request_bytes}}}
+            },
+            "exporters": {
+                "otlp_http/sentry": self._otlp_http(
+                    "traces_endpoint", self.traces_endpoint, self.traces_headers
+                ),
+                "prometheus": {
+                    "send_timestamps": True,
+                    "enable_open_metrics": True,
+                    "metric_expiration": f"{self.metric_expiration_s:g}s",
+                    "resource_to_telemetry_conversion": {"enabled": False},
+                    "translation_strategy": "UnderscoreEscapingWithSuffixes",
+                },
+                "otlp_http/loki": self._otlp_http(
+                    "logs_endpoint", self.logs_endpoint, self.logs_headers
+                ),
+            },
+            "extensions": {"health_check": {}},
+            "service": {
+                "extensions": ["health_check"],
+                "pipelines": {
+                    "traces": {"receivers": ["otlp"], "exporters": ["otlp_http/sentry"]},
+                    "metrics": {"receivers": ["otlp"], "exporters": ["prometheus"]},
+                    "logs": {"receivers": ["otlp"], "exporters": ["otlp_http/loki"]},
+                },
+            },
+        }
+
+    def _otlp_http(
+        self, endpoint_name: str, endpoint: str, headers: Mapping[str, str]
+    ) -> dict[str, Any]:
+        return {
+            endpoint_name: without_credentials(endpoint),
+            "headers": dict.fromkeys(headers, _REDACTED),
+            "timeout": f"{self.export_timeout_s:g}s",
+            "compression": "none",
+            "sending_queue": {"enabled": False},
+            "retry_on_failure": {"enabled": False},
+        }
+
+
+def without_credentials(url: str) -> str:
+    """The URL without the user and password that it may hold."""
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
