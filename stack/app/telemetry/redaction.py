@@ -6,11 +6,11 @@ a secret name (in any case, with ``-`` or ``_``, as header, field, query paramet
 or WSGI's ``HTTP_...``) becomes ``[Filtered]``, at any depth. By value: what was found under such
 names is also masked where it stands in a text, such as the ``repr`` of a local variable.
 
-Why not leave it to the SDK: sentry-sdk 2.75 scrubs by itself the exact names of its list
-(``password``, ``authorization``, ``cookie``, ``session``, ``x_api_key`` ...), and only at the top
-level of headers, body, extra and local variables. With ``send_default_pii`` these leak without the
-filter here: cookies of any other name, ``X-Api-Key`` and ``X-Auth-Token`` (written with ``-``),
-``password`` inside a nested object or in a local dict, everything in the query string.
+Why not leave it to the SDK: under ``data_collection`` sentry-sdk 2.75 masks headers, cookies and
+query parameters whose names contain one of its words (``auth``, ``key``, ``token``, ``password``,
+``session`` ...). These leave the app unless the filter here removes them: every field of the body
+and every local variable, passwords included; cookies of other names (``basket``); headers of other
+names (``X-Otp``); the query string inside local variables such as WSGI's ``environ``.
 """
 
 from __future__ import annotations

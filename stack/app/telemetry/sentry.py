@@ -63,9 +63,9 @@ def start_sentry(settings: Settings, transport: type[Transport] | None = None) -
         # Looking for every framework that the SDK knows costs start-up time.
         auto_enabling_integrations=False,
         traces_sample_rate=settings.traces_sample_rate,
-        # Who was hit by an error, from which address, with which request: wanted.
+        # Who was hit by an error, from which address, with which request: wanted, all of it.
         # What must not leave is taken out by filter_sensitive_data.
-        send_default_pii=True,
+        data_collection={},
         transport_queue_size=TRANSPORT_QUEUE_SIZE,
         # The modules of the app count as its own even where it is deployed into site-packages.
         in_app_include=["app", "inventory"],
