@@ -55,7 +55,7 @@ def prove(folder: Path) -> None:
         ]
     if faults:
         raise WheelError("\n".join(["the wheel's content is wrong:", *faults]))
-    examples = sorted(path for path in (ROOT / "examples").iterdir() if path.is_dir())
+    examples = sorted(path for path in ROOT.glob("examples/*") if path.is_dir())
     if not examples:
         raise WheelError("found no folder in examples/, expected at least one to run")
     python = install(folder, wheel, [path / "requirements.txt" for path in examples])
