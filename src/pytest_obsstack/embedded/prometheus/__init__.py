@@ -1,0 +1,1 @@
+"""A Prometheus-compatible server: scraping, remote write, PromQL and the HTTP API."""

@@ -1,0 +1,1 @@
+"""Evaluating PromQL: a checked syntax tree and a store give values; no I/O."""

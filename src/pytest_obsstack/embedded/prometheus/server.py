@@ -1,0 +1,241 @@
+"""The embedded Prometheus as a product: store, scrapes, HTTP."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from pytest_obsstack.embedded.body import BodyTooLarge
+from pytest_obsstack.embedded.journal import Journal, JournalEntry
+from pytest_obsstack.embedded.prometheus.answers import unsupported_text
+from pytest_obsstack.embedded.prometheus.api import QueryApi, page_not_found
+from pytest_obsstack.embedded.prometheus.engine.query import QueryOptions
+from pytest_obsstack.embedded.prometheus.remote_write import (
+    NativeHistogram,
+    RemoteWriteError,
+    WrittenSeries,
+    decode,
+    unpack,
+)
+from pytest_obsstack.embedded.prometheus.scrape import ScrapeManager, ScrapeReport
+from pytest_obsstack.embedded.prometheus.settings import PrometheusSettings
+from pytest_obsstack.embedded.prometheus.store import AppendError, SeriesStore
+from pytest_obsstack.embedded.prometheus.target import ScrapeResult, Target, TargetKey
+from pytest_obsstack.embedded.prometheus.target_api import TargetApi
+
+VERSION = "3.5.0+obsstack.embedded"
+_MAX_AHEAD_MS = 10 * 60 * 1000
+_TRIM_EVERY_MS = 60 * 1000
+# Prometheus deletes by the block, so its samples too live longer than the retention says.
+_RETENTION_SLACK = 1.5
+_MESSAGE_V2 = "io.prometheus.write.v2.Request"
+
+
+class PrometheusServer:
+    """Implements ``embedded.product.Product``. What is stored survives ``stop`` and ``start``."""
+
+    name = "prometheus"
+    version = VERSION
+
+    def __init__(
+        self,
+        settings: PrometheusSettings,
+        journal: Journal,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self._settings = settings
+        self._journal = journal
+        self._clock_ns = clock_ns
+        self._trimmed_ms = 0
+        self.store = SeriesStore(settings.max_series, settings.max_exemplars)
+        self._scrapes = ScrapeManager(self._scraped, self._retire, clock_ns)
+        self._scrapes.add(
+            {TargetKey.of(c, address): c for c in settings.scrape_configs for address in c.targets}
+        )
+        options = QueryOptions(
+            lookback_ms=round(settings.lookback_delta_s * 1000),
+            default_step_ms=round(settings.evaluation_interval_s * 1000),
+            timeout_s=settings.query_timeout_s,
+            max_samples=settings.max_samples_per_query,
+        )
+        self.app: ASGIApp = Starlette(
+            routes=[
+                *QueryApi(self.store, options, self._now_ms).routes(),
+                *TargetApi(self._scrapes, VERSION, clock_ns).routes(),
+                Route("/api/v1/write", self._write, methods=["POST"]),
+                *_management_routes(),
+            ],
+            exception_handlers={404: page_not_found},
+        )
+
+    # Life
+
+    def replay(self, entry: JournalEntry) -> None:
+        self._apply(entry)
+
+    async def start(self) -> None:
+        self._scrapes.start()
+
+    async def stop(self) -> None:
+        await self._scrapes.stop()
+
+    async def configure(self, settings: PrometheusSettings) -> None:
+        """Scrape by other settings from now on; all that is not about scraping stays."""
+        await self._scrapes.configure(settings.scrape_configs)
+
+    async def scrape_now(self, job: str | None = None) -> list[ScrapeReport]:
+        """Scrape all targets (or those of one job) and return when the samples are stored.
+
+        Each scrape begins after this call; concurrent calls share one where that holds for both.
+        """
+        return await self._scrapes.scrape_now(job)
+
+    def status(self) -> dict[str, Any]:
+        targets = [loop.target for loop in self._scrapes.loops]
+        return {
+            "series": len(self.store),
+            "exemplars": self.store.exemplar_count,
+            "retention_s": self._settings.retention_s,
+            "targets": [
+                {
+                    "job": target.key.job,
+                    "url": target.key.url,
+                    "health": target.health,
+                    "last_error": target.last_error,
+                }
+                for target in targets
+            ],
+        }
+
+    def _now_ms(self) -> int:
+        return self._clock_ns() // 10**6
+
+    # What is accepted
+
+    def _apply(self, entry: JournalEntry) -> None:
+        if entry.kind == "remote_write":
+            limit = self._settings.max_body_bytes
+            self._store_series(decode(unpack(entry.payload, limit)))
+        else:
+            target = self._scrapes.target(TargetKey.from_json(entry.meta["target"]))
+            target.apply(ScrapeResult(body=entry.payload, **entry.meta["result"]), self.store)
+        self._trim(entry.received_ns // 10**6)
+
+    def _trim(self, now_ms: int) -> None:
+        if now_ms - self._trimmed_ms >= _TRIM_EVERY_MS:
+            self._trimmed_ms = now_ms
+            kept_ms = round(self._settings.retention_s * _RETENTION_SLACK * 1000)
+            self.store.drop_before(now_ms - kept_ms)
+
+    def _scraped(self, target: Target, result: ScrapeResult) -> None:
+        if result.same_content(target.last_result):
+            # Not journalled: a stack that idles would grow its journal without end. A restart
+            # then knows the values since the last change, but not each scrape that saw them.
+            target.apply(result, self.store)
+            self._trim(self._now_ms())
+            return
+        facts = asdict(result)
+        body = facts.pop("body")
+        meta = {"target": target.key.to_json(), "result": facts}
+        self._apply(self._journal.append("scrape", body, **meta))
+
+    def _retire(self, target: Target) -> None:
+        target.retire(self._now_ms(), self.store)
+
+    def _store_series(self, written: list[WrittenSeries]) -> None:
+        for series in written:
+            if not series.valid:
+                continue
+            for timestamp_ms, value in series.samples:
+                self.store.append(series.labels, timestamp_ms, value)
+            for exemplar in series.exemplars:
+                self.store.add_exemplar(series.labels, exemplar, exemplar.timestamp_ms or 0)
+
+    # Remote write
+
+    async def _write(self, request: Request) -> Response:
+        media_type = request.headers.get("content-type", "application/x-protobuf")
+        if media_type.partition(";")[0].strip() != "application/x-protobuf":
+            expected = "expected application/x-protobuf as the first (media) part"
+            return _text(415, f"{expected}, got {media_type} content-type")
+        if _MESSAGE_V2 in media_type:
+            return _text(415, unsupported_text("remote write 2.0"))
+        encoding = request.headers.get("content-encoding", "snappy")
+        if encoding.lower() != "snappy":
+            refused = f"{encoding} encoding (compression) is not accepted by this server"
+            return _text(415, f"{refused}; only snappy is acceptable")
+        limit = self._settings.max_body_bytes
+        try:
+            body = await _packed_body(request, limit)
+            written = decode(unpack(body, limit))
+            self._check(written)
+        except BodyTooLarge as error:
+            return _text(error.status, str(error))
+        except NativeHistogram:
+            return _text(400, unsupported_text("native histograms in remote write"))
+        except (RemoteWriteError, AppendError) as error:
+            return _text(400, str(error))
+        self._apply(self._journal.append("remote_write", body))
+        return Response(status_code=204)
+
+    def _check(self, written: list[WrittenSeries]) -> None:
+        """Raises ``AppendError`` for the first sample that cannot be stored; then none is."""
+        latest_ms = self._now_ms() + _MAX_AHEAD_MS
+        for series in written:
+            for timestamp_ms, value in series.samples if series.valid else ():
+                if timestamp_ms > latest_ms:
+                    raise AppendError("out of bounds")
+                self.store.check(series.labels, timestamp_ms, value)
+        self.store.check_room(series.labels for series in written if series.valid)
+
+
+async def _packed_body(request: Request, limit: int) -> bytes:
+    """The body as it came: snappy's block format is not one of those of the shared reader."""
+    chunks = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > limit:
+            raise BodyTooLarge(f"body of more than {limit} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _text(status: int, text: str) -> Response:
+    return PlainTextResponse(text + "\n", status)
+
+
+def _management_routes() -> list[Route]:
+    async def ready(_: Request) -> Response:
+        return _text(200, "Prometheus Server is Ready.")
+
+    async def healthy(_: Request) -> Response:
+        return _text(200, "Prometheus Server is Healthy.")
+
+    async def lifecycle(_: Request) -> Response:
+        # What Prometheus answers without --web.enable-lifecycle.
+        return _text(403, "Lifecycle API is not enabled.")
+
+    async def own_metrics(_: Request) -> Response:
+        return _text(501, unsupported_text("metrics of the server itself"))
+
+    async def start_page(_: Request) -> Response:
+        return _text(200, f"Prometheus {VERSION}. {unsupported_text('the web interface')}")
+
+    return [
+        Route("/-/ready", ready),
+        Route("/-/healthy", healthy),
+        Route("/-/reload", lifecycle, methods=["POST", "PUT"]),
+        Route("/-/quit", lifecycle, methods=["POST", "PUT"]),
+        Route("/metrics", own_metrics),
+        Route("/", start_page),
+    ]
