@@ -39,7 +39,7 @@ class CollectorEndpoint:
     otlp_url: str
     """OTLP over HTTP, without ``/v1/traces``."""
     telemetry_url: str | None = None
-    """The collector's own metrics (``otelcol_*``), whole URL; ``None`` where they are not reachable."""
+    """Whole URL of the collector's own metrics; ``None`` where they cannot be reached."""
 
 
 @dataclass(frozen=True)

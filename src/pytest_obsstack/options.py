@@ -151,6 +151,13 @@ TABLE: tuple[Option, ...] = (
         kind="flag",
     ),
     Option("home", "Folder of runs and of the kept stack.", ".obsstack", str, metavar="FOLDER"),
+    Option(
+        "claims",
+        "File of claims (TOML): every test's claims must be in it, and every claim have a test.",
+        None,
+        str,
+        metavar="FILE",
+    ),
     Option("sentry_token", "Bearer token of an attached Sentry.", None, str, secret=True),
     Option("sentry_organization", "Organisation slug of an attached Sentry.", None, str),
     Option("sentry_project", "Project slug of an attached Sentry.", None, str),
@@ -170,6 +177,7 @@ class Options:
     strict: bool = False
     allow_writes: bool = False
     home: Path = Path(".obsstack")
+    claims: Path | None = None
     sentry_token: str | None = field(default=None, repr=False)
     sentry_organization: str | None = None
     sentry_project: str | None = None
@@ -231,6 +239,7 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
         strict=values["strict"],
         allow_writes=values["allow_writes"],
         home=root / values["home"],
+        claims=None if values["claims"] is None else root / values["claims"],
         sentry_token=values["sentry_token"],
         sentry_organization=values["sentry_organization"],
         sentry_project=values["sentry_project"],
@@ -246,7 +255,8 @@ def _check_choice(kind: str, component: str, choice: str) -> None:
     if choice not in legal:
         words = ", ".join((*legal, "a URL (http://… or https://…)"))
         raise pytest.UsageError(
-            f"--obs-use {component}={choice}: with --obs-stack={kind}, {component} is one of: {words}"
+            f"--obs-use {component}={choice}: with --obs-stack={kind}, "
+            f"{component} is one of: {words}"
         )
 
 
@@ -260,7 +270,7 @@ def _raw(
         text = environ[option.variable]
         return option.variable, text.split() if option.kind == "list" else text
     from_ini: Any = config.getini(option.ini)
-    if from_ini is not None and from_ini != [] and from_ini != "":
+    if from_ini not in (None, [], ""):
         return f"{option.ini} of the ini file", from_ini
     return None, None
 

@@ -56,16 +56,11 @@ async def read_body(request: Request, limits: BodyLimits) -> bytes:
         chunks.append(chunk)
     data = b"".join(chunks)
     # RFC 9110 section 8.4: encodings are listed in the order in which they were applied.
-    encodings = [
-        e.strip().lower()
-        for e in request.headers.get("content-encoding", "").split(",")
-    ]
+    encodings = [e.strip().lower() for e in request.headers.get("content-encoding", "").split(",")]
     for encoding in reversed([e for e in encodings if e and e != "identity"]):
         data = unpack(data, encoding, limits.unpacked)
     if len(data) > limits.unpacked:
-        raise BodyTooLarge(
-            f"unpacked body of {len(data)} bytes, the limit is {limits.unpacked}"
-        )
+        raise BodyTooLarge(f"unpacked body of {len(data)} bytes, the limit is {limits.unpacked}")
     return data
 
 

@@ -89,9 +89,7 @@ def _guarded(handler: _Handler, token: str) -> Callable[[Request], Awaitable[Res
     async def endpoint(request: Request) -> Response:
         given = request.headers.get("authorization", "")
         if not secrets.compare_digest(given.encode(), expected.encode()):
-            return _answer(
-                {"error": "the control interface needs its bearer token"}, 401
-            )
+            return _answer({"error": "the control interface needs its bearer token"}, 401)
         try:
             return _answer(await handler(request), 200)
         except ControlError as error:
@@ -101,17 +99,13 @@ def _guarded(handler: _Handler, token: str) -> Callable[[Request], Awaitable[Res
 
 
 def _answer(value: Any, status: int) -> Response:
-    return Response(
-        orjson.dumps(value), status_code=status, media_type="application/json"
-    )
+    return Response(orjson.dumps(value), status_code=status, media_type="application/json")
 
 
 def _product(host: Host, request: Request) -> str:
     name: str = request.path_params["product"]
     if name not in host.product_names:
-        raise ControlError(
-            f"no product {name!r}, there are {', '.join(host.product_names)}"
-        )
+        raise ControlError(f"no product {name!r}, there are {', '.join(host.product_names)}")
     return name
 
 
@@ -121,9 +115,7 @@ async def _json(request: Request, kind: type) -> Any:
     except orjson.JSONDecodeError as error:
         raise ControlError(f"the body is not JSON: {error}") from error
     if not isinstance(value, kind):
-        raise ControlError(
-            f"the body is {type(value).__name__}, expected {kind.__name__}"
-        )
+        raise ControlError(f"the body is {type(value).__name__}, expected {kind.__name__}")
     return value
 
 

@@ -30,9 +30,7 @@ class FaultRule:
     """How many requests it concerns; ``None`` means all."""
 
     def concerns(self, method: str, path: str) -> bool:
-        return (self.method in (None, method)) and re.fullmatch(
-            self.path, path
-        ) is not None
+        return (self.method in (None, method)) and re.fullmatch(self.path, path) is not None
 
 
 class FaultyApp:
@@ -72,9 +70,7 @@ class FaultyApp:
             await self._app(scope, receive, send)
             return
         await _drain(receive)
-        response = Response(
-            rule.body, status_code=rule.status, headers=dict(rule.headers)
-        )
+        response = Response(rule.body, status_code=rule.status, headers=dict(rule.headers))
         await response(scope, receive, send)
 
     def _take_rule(self, scope: Scope) -> FaultRule | None:

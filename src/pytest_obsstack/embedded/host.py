@@ -66,9 +66,7 @@ class Host:
         path = self._settings.journal_path(name)
         earlier = read_journal(path)
         journal = Journal(path)
-        product: Product = server_kind(
-            settings_kind.from_json(self._own[name]), journal
-        )
+        product: Product = server_kind(settings_kind.from_json(self._own[name]), journal)
         for entry in earlier:
             product.replay(entry)
         self._journals[name] = journal
@@ -191,9 +189,7 @@ def write_ready(settings: HostSettings, content: Mapping[str, Any]) -> None:
 
 def main(settings: HostSettings) -> int:
     """Run the process; the exit code is 1 if it could not start."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 
     async def run() -> None:
         await Host(settings).run()

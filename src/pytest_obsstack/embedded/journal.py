@@ -31,9 +31,7 @@ class JournalEntry:
 class Journal:
     """Appends entries to ``path``; with no path it keeps nothing (unit tests of a product)."""
 
-    def __init__(
-        self, path: Path | None, *, clock_ns: Callable[[], int] = time.time_ns
-    ) -> None:
+    def __init__(self, path: Path | None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
         self._path = path
         self._clock_ns = clock_ns
         self._file = None if path is None else path.open("ab", buffering=0)
@@ -53,7 +51,7 @@ class Journal:
 def read_journal(path: Path) -> Iterator[JournalEntry]:
     """The entries of an earlier process, oldest first.
 
-    A last line that was cut short by the end of that process was never acknowledged and is left out.
+    A last line that the end of that process cut short was never acknowledged and is left out.
     """
     if not path.exists():
         return

@@ -83,11 +83,7 @@ class Listener:
 def _reserve(bind: str, wish: PortWish) -> tuple[socket.socket, bool]:
     with contextlib.suppress(OSError):
         # A port on which somebody listens could still be bound with SO_REUSEADDR on some systems.
-        probe: Any = (
-            socket.create_connection((bind, wish.port), timeout=0.2)
-            if wish.port
-            else None
-        )
+        probe: Any = socket.create_connection((bind, wish.port), timeout=0.2) if wish.port else None
         if probe is not None:
             probe.close()
             return _taken(bind, wish)

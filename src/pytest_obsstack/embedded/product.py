@@ -13,8 +13,8 @@ class Product(Protocol):
     """One embedded server: a pure store behind an HTTP shell.
 
     Life: construct → ``replay`` for each entry of an earlier journal → ``start`` → requests to
-    ``app`` → ``stop``. ``start`` and ``stop`` may follow one another again (the listener was stopped
-    and started); the store keeps its content in between.
+    ``app`` → ``stop``. ``start`` and ``stop`` may follow one another again, when the listener is
+    stopped and started; the store keeps its content in between.
     """
 
     name: str

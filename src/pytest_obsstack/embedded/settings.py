@@ -43,14 +43,12 @@ class HostSettings:
 
     @classmethod
     def load(cls, path: Path) -> HostSettings:
-        """Read the file; ``KeyError`` and ``TypeError`` mean that its writer is of another version."""
+        """Read the file; ``KeyError`` or ``TypeError``: its writer is of another version."""
         data = orjson.loads(path.read_bytes())
         return cls(
             folder=Path(data["folder"]),
             control_token=data["control_token"],
             bind=data.get("bind", "127.0.0.1"),
-            ports={
-                name: PortWish(**wish) for name, wish in data.get("ports", {}).items()
-            },
+            ports={name: PortWish(**wish) for name, wish in data.get("ports", {}).items()},
             products=data.get("products", {}),
         )

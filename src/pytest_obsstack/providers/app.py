@@ -118,10 +118,12 @@ class AppProcess:
         self.environment: dict[str, str] = {}
         self.process: ManagedProcess | None = None
         self.companions: dict[str, AppProcess] = {}
+        self.attached_log: Path | None = None
 
     @property
     def log_path(self) -> Path | None:
-        return None if self.process is None else self.process.log_path
+        """``None`` for an app whose output somebody else has."""
+        return self.attached_log if self.process is None else self.process.log_path
 
     def log_lines(self, lines: int = 200) -> list[str]:
         """The last lines that the app wrote to stdout and stderr."""

@@ -33,8 +33,8 @@ _BY_COMPONENT = {
 def attach(options: Options, folder: Path) -> StackState:
     """The state of the stack that the options name, else of the kept one.
 
-    Raises ``pytest.UsageError`` where neither is given and ``StackUnavailable`` where the kept stack
-    has ended.
+    Raises ``pytest.UsageError`` where neither is given, and ``StackUnavailable`` where the kept
+    stack has ended.
     """
     if not options.use:
         return _kept(options)

@@ -45,8 +45,9 @@ def start_embedded(
 ) -> StackState:
     """Start the embedded process and wait until all four products answer.
 
-    ``owner_pid`` is the process with which the stack ends; ``None`` keeps it. ``ports`` are required,
-    the guide's ports only preferred. Raises ``StackUnavailable``; nothing is left behind then.
+    ``owner_pid`` is the process with which the stack ends; ``None`` keeps it. ``ports`` are
+    required, the guide's ports only preferred. Raises ``StackUnavailable``, and leaves nothing
+    behind then.
     """
     started = time.monotonic()
     control_token = secrets.token_urlsafe(24)
@@ -56,7 +57,7 @@ def start_embedded(
     settings = {
         "folder": str(folder),
         "control_token": control_token,
-        "ports": _port_wishes(ports, prefer_guide_ports),
+        "ports": _port_wishes(ports, prefer_guide_ports=prefer_guide_ports),
         "products": {
             "sentry": {
                 "api_token": api_token,
@@ -100,7 +101,7 @@ def _environment() -> dict[str, str]:
     } | {"PYTHONUNBUFFERED": "1"}
 
 
-def _port_wishes(ports: Mapping[str, int], prefer_guide_ports: bool) -> dict[str, Any]:
+def _port_wishes(ports: Mapping[str, int], *, prefer_guide_ports: bool) -> dict[str, Any]:
     wishes: dict[str, Any] = {}
     if prefer_guide_ports:
         wishes = {

@@ -33,7 +33,7 @@ def owner_descriptor(pid: int) -> int:
             raise
         except OSError:
             return -1
-    if hasattr(select, "kqueue"):
+    if sys.platform != "linux" and hasattr(select, "kqueue"):
         queue = select.kqueue()
         end = select.kevent(
             pid,
@@ -67,7 +67,7 @@ def main(arguments: list[str]) -> int:
     except ProcessLookupError:
         return 1
     # A group of its own, so that whatever the command leaves behind can be found and ended.
-    command = subprocess.Popen(arguments[separator + 1 :], preexec_fn=os.setpgrp)
+    command = subprocess.Popen(arguments[separator + 1 :], preexec_fn=os.setpgrp)  # noqa: PLW1509 - no threads here, and process_group= needs 3.11
     descriptors = [wake_read] if owner_done < 0 else [wake_read, owner_done]
     timeout_s = _POLL_S if owner and owner_done < 0 else None
     while command.poll() is None and not asked:

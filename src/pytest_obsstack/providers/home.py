@@ -27,11 +27,18 @@ class Home:
         return self.path / "kept.lock"
 
     def new_run(self) -> Path:
-        """A new, empty folder; its name sorts by time and is unique."""
-        self._prepare()
+        """A new, empty folder."""
+        return self.make_run(self.run_path())
+
+    def run_path(self) -> Path:
+        """Where a new run would be; the name sorts by time and is unique."""
         name = time.strftime("%Y%m%d-%H%M%S") + "-" + secrets.token_hex(3)
-        folder = self.path / "runs" / name
-        folder.mkdir(parents=True, mode=0o700)
+        return self.path / "runs" / name
+
+    def make_run(self, folder: Path) -> Path:
+        """Create the folder of a run; several workers may do so at once."""
+        self._prepare()
+        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
         return folder
 
     def clear_old_runs(self, *in_use: Path) -> None:

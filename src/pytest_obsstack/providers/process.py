@@ -130,7 +130,7 @@ def _gone_within(identity: ProcessIdentity, timeout_s: float) -> bool:
 
 def _start_mark(pid: int) -> str | None:
     """Something that two processes of the same pid do not share; ``None`` for a dead one."""
-    if sys.platform == "linux":
+    if Path("/proc/self/stat").exists():
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             # proc(5): the command name, in parentheses, may hold spaces; fields 3 and 22 follow.
             fields = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace").rpartition(")")[2]

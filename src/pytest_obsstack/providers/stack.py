@@ -113,7 +113,8 @@ class Stack:
 
     @cached_property
     def _embedded_control(self) -> EmbeddedControl:
-        assert self.state.control is not None
+        if self.state.control is None:
+            raise ObsstackError("This stack has no control interface.")
         return EmbeddedControl(self.state.control)
 
     def _control(self, action: str) -> EmbeddedControl:

@@ -1,0 +1,61 @@
+"""The lines that pytest prints about the stack: at the start, and at the end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pytest_obsstack.options import Options
+from pytest_obsstack.providers.state import StackState, read_state
+
+if TYPE_CHECKING:
+    from pytest_obsstack.provision.session import Run
+
+
+def header(options: Options) -> list[str]:
+    """What was asked for; nothing runs yet."""
+    if options.stack == "embedded":
+        what = "embedded stand-ins for Sentry, OpenTelemetry Collector, Prometheus, Loki"
+    else:
+        what = "a stack that runs already" + ("" if options.allow_writes else ", read-only")
+    use = "".join(f", {component} at {choice}" for component, choice in options.use.items())
+    kept = ", kept at the end" if options.keep_stack else ""
+    return [f"obsstack: {options.stack} ({what}{use}{kept}), started when a test asks for it"]
+
+
+def write_summary(terminal: Any, run: Run) -> None:
+    """What ran where, in which version, how long it took; for a kept stack, how to go on."""
+    state = read_state(run.state_path)
+    if state is None:
+        return
+    terminal.section("obsstack")
+    for line in summary_lines(state):
+        terminal.write_line(line)
+    if state.kept:
+        for line in kept_lines(state):
+            terminal.write_line(line)
+    else:
+        terminal.write_line(f"what arrived: {run.folder}")
+
+
+def summary_lines(state: StackState) -> list[str]:
+    """One line a product."""
+    lines = [f"{state.kind} stack, ready after {state.ready_after_s:.2f} s"]
+    for name, product in state.products.items():
+        stand_in = f", stands in for {product.stands_in_for}" if product.stands_in_for else ""
+        lines.append(f"  {name:<10} {product.url}  {product.version}{stand_in}")
+    return lines
+
+
+def kept_lines(state: StackState) -> list[str]:
+    """Where to log in, which ports are not the guide's, and how to remove the stack."""
+    lines = []
+    sentry = state.endpoints.sentry
+    if sentry is not None and sentry.admin_password is not None:
+        lines.append(f"log in at {sentry.url} as {sentry.admin_email}, {sentry.admin_password}")
+    for name, product in state.products.items():
+        if not product.wish_met:
+            lines.append(f"{name} could not have its usual port, which is in use")
+    if state.app is not None:
+        lines.append(f"the app answers at {state.app.url}")
+    lines.append("the stack keeps running: `obsstack status` shows it, `obsstack down` removes it")
+    return lines

@@ -1,0 +1,76 @@
+"""The clients of a stack, and errors that say which component the stack has not."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pytest_obsstack.errors import ObsstackError
+
+if TYPE_CHECKING:
+    from pytest_obsstack.clients.collector import CollectorClient
+    from pytest_obsstack.clients.loki.client import LokiClient
+    from pytest_obsstack.clients.prometheus.client import PrometheusClient
+    from pytest_obsstack.clients.sentry.client import SentryClient
+    from pytest_obsstack.providers.stack import Stack
+
+
+class Clients:
+    """The clients of one stack, each made at its first use and shared by all tests of the process.
+
+    Each attribute raises ``ObsstackError`` where the stack has no such component.
+    """
+
+    def __init__(self, stack: Stack) -> None:
+        self._stack = stack
+
+    @cached_property
+    def sentry(self) -> SentryClient:
+        from pytest_obsstack.clients.sentry.client import SentryClient
+
+        endpoint = self._stack.endpoints.sentry
+        if endpoint is None:
+            raise self._missing("sentry", "an error tracker")
+        return SentryClient(endpoint, writable="writes" in self._stack.capabilities)
+
+    @cached_property
+    def prometheus(self) -> PrometheusClient:
+        from pytest_obsstack.clients.prometheus.client import PrometheusClient
+
+        if self._stack.endpoints.prometheus is None:
+            raise self._missing("prometheus", "a Prometheus")
+        return PrometheusClient(self._stack.endpoints.prometheus)
+
+    @cached_property
+    def loki(self) -> LokiClient:
+        from pytest_obsstack.clients.loki.client import LokiClient
+
+        if self._stack.endpoints.loki is None:
+            raise self._missing("loki", "a Loki")
+        return LokiClient(self._stack.endpoints.loki, writable="writes" in self._stack.capabilities)
+
+    @cached_property
+    def collector(self) -> CollectorClient | None:
+        """``None`` where the collector's own metrics cannot be reached."""
+        from pytest_obsstack.clients.collector import CollectorClient
+
+        endpoint = self._stack.endpoints.collector
+        if endpoint is None or endpoint.telemetry_url is None:
+            return None
+        return CollectorClient(endpoint)
+
+    def close(self) -> None:
+        """Close the connections of the clients that were used."""
+        for name in ("sentry", "prometheus", "loki", "collector"):
+            client = self.__dict__.get(name)
+            if client is not None:
+                client.close()
+
+    def _missing(self, component: str, what: str) -> ObsstackError:
+        has = ", ".join(self._stack.state.products) or "nothing"
+        return ObsstackError(
+            f"This stack has no {component}.",
+            expected=f"{what} that can be asked",
+            found=f"--obs-stack={self._stack.kind} with {has}",
+            advice=f"give --obs-use {component}=URL, or mark the test with obs_requires",
+        )

@@ -1,0 +1,84 @@
+"""What all expectations of one test share: its trace, its requests, the clients, the deadlines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_obsstack.record.exchanges import Exchange, Exchanges
+
+if TYPE_CHECKING:
+    from pytest_obsstack.expect.clients import Clients
+    from pytest_obsstack.providers.stack import Stack
+    from pytest_obsstack.wire.trace_context import TraceContext
+
+OTLP_ORIGIN = "auto.otlp.spans"
+"""Sentry's mark of spans that came over OTLP, and not from its own SDK."""
+
+
+@dataclass(frozen=True)
+class AppFacts:
+    """What is known of the app under test."""
+
+    url: str
+    service: str
+    instance: str
+    """``service.instance.id``; empty where somebody else started the app."""
+    environment: Mapping[str, str]
+    """The variables that the app was given; empty where somebody else started it."""
+    started_here: bool
+    last_log_line: re.Pattern[str] | None
+    log_delay_s: float
+    log_lines: Callable[[], list[str]] = list
+    """Gives the last lines that the app wrote; none where somebody else has its output."""
+    companions: tuple[AppFacts, ...] = ()
+
+
+@dataclass
+class AppHistory:
+    """What this process has asked of the app over all its tests."""
+
+    last_ended_s: float = 0.0
+    """When the last response of any test ended."""
+    queue_overflows: int = 0
+    """Events that SDKs of this project have reported as dropped for a full queue, as last seen."""
+
+
+@dataclass
+class Context:
+    """One test's share of the stack."""
+
+    stack: Stack
+    clients: Clients
+    app: AppFacts
+    trace: TraceContext
+    timeout_s: float
+    history: AppHistory
+    started_s: float
+    """Unix seconds when the test began."""
+    exact_metrics: bool = True
+    exchanges: Exchanges = field(default_factory=Exchanges)
+
+    @property
+    def trace_id(self) -> str:
+        return self.trace.trace_id
+
+    @property
+    def answered(self) -> list[Exchange]:
+        """The requests that the app answered."""
+        return [exchange for exchange in self.exchanges.all if exchange.status is not None]
+
+    @property
+    def since_ns(self) -> int:
+        """From when on Loki is searched: a minute early, for an app whose clock is behind."""
+        return int((self.started_s - 60) * 1e9)
+
+    def services(self) -> tuple[AppFacts, ...]:
+        """The app and the services that it calls."""
+        return (self.app, *self.app.companions)
+
+    def short_trace(self) -> str:
+        """``4bf92f35…`` for messages."""
+        return f"{self.trace_id[:8]}…"

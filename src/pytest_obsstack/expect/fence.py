@@ -1,0 +1,220 @@
+"""Fences: proof that everything a test's requests reported has arrived, signal by signal.
+
+A fence is a thing that the app sends after whatever else a request reported, on the same way; once
+it is visible, so is the rest, or it was lost. What proves what, and what it does not prove:
+
+=======  =========================================  =============================================
+signal   fence                                      does not cover
+=======  =========================================  =============================================
+errors   the request's own Sentry transaction       background threads; a queue that overflowed
+spans    the request's SERVER span                  spans of background threads, streamed bodies
+logs     the record that the app logs last, else    records of background threads
+         the exporter's delay after the SERVER span
+metrics  a sample as new as the last response       —
+=======  =========================================  =============================================
+
+A fence returns a ``Settled``: proven, or the reason why it cannot be told.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_obsstack.expect.context import OTLP_ORIGIN, AppFacts, Context
+from pytest_obsstack.waiting import until
+
+if TYPE_CHECKING:
+    from pytest_obsstack.clients.sentry.explore import SpanRow
+
+OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
+
+
+@dataclass(frozen=True)
+class Settled:
+    """Whether arrival is proven; ``reason`` says why not."""
+
+    reason: str | None = None
+    polls: int = 1
+    waited_s: float = 0.0
+
+    @property
+    def proven(self) -> bool:
+        return self.reason is None
+
+
+def errors_settled(context: Context) -> Settled:
+    """Each request's transaction has arrived, and no SDK has reported an overflow since."""
+    settled = _spans_fence(context, otlp=False, what="transaction")
+    if not settled.proven:
+        return settled
+    overflows = sum(
+        outcome.quantity
+        for outcome in context.clients.sentry.outcomes()
+        if outcome.outcome == "client_discard" and outcome.reason in OVERFLOW_REASONS
+    )
+    lost = overflows - context.history.queue_overflows
+    context.history.queue_overflows = overflows
+    if lost > 0:
+        return Settled(
+            f"the SDK reported that it dropped {lost} items because its queue was full "
+            "(raise transport_queue_size)"
+        )
+    return settled
+
+
+def spans_settled(context: Context) -> Settled:
+    """Each request's SERVER span has arrived."""
+    return _spans_fence(context, otlp=True, what="server span")
+
+
+def logs_settled(context: Context) -> Settled:
+    """The last record of each request has arrived, or the log exporter's delay has passed."""
+    if context.app.last_log_line is None:
+        return _log_delay_passed(context)
+    wanted = len(context.answered)
+    missing = ""
+
+    def poll() -> bool | None:
+        nonlocal missing
+        lines = context.clients.loki.lines_of_trace(context.trace_id, since_ns=context.since_ns)
+        calls = _calls_to_companions(context) if context.app.companions else {}
+        expected = {context.app.service: wanted, **calls}
+        for service in context.services():
+            if service.last_log_line is None:
+                continue
+            seen = sum(
+                1
+                for entry in lines
+                if entry.labels.get("service_name") == service.service
+                and service.last_log_line.search(entry.line)
+            )
+            if seen < expected.get(service.service, 0):
+                missing = (
+                    f"{seen} of {expected[service.service]} lines /{service.last_log_line.pattern}/"
+                    f" of {service.service} have arrived in Loki"
+                )
+                return None
+        return True
+
+    waited = until(poll, timeout_s=context.timeout_s)
+    reason = None if waited.value else missing
+    return Settled(reason, waited.polls, waited.waited_s)
+
+
+def metrics_settled(context: Context, after_s: float) -> Settled:
+    """Prometheus holds a sample that the app took at ``after_s`` (Unix seconds) or later.
+
+    The collector passes the app's own sample times on, so one look proves both that the app has
+    exported and that a scrape has stored it.
+    """
+    newest: float | None = None
+
+    def poll() -> bool | None:
+        nonlocal newest
+        if context.stack.steerable:
+            context.stack.scrape("otel-collector")
+        newest = newest_sample_s(context)
+        return True if newest is not None and newest >= after_s else None
+
+    waited = until(poll, timeout_s=context.timeout_s)
+    if waited.value:
+        return Settled(None, waited.polls, waited.waited_s)
+    if newest is None:
+        reason = f"Prometheus has no sample of {_instance(context.app)}"
+    else:
+        reason = (
+            f"the newest sample of {_instance(context.app)} in Prometheus is "
+            f"{after_s - newest:.2f} s older than the last response"
+        )
+    return Settled(reason, waited.polls, waited.waited_s)
+
+
+def newest_sample_s(context: Context, at_s: float | None = None) -> float | None:
+    """Time of the app's newest sample (Unix seconds), now or as it was known at ``at_s``."""
+    if context.app.instance:
+        selector = f'target_info{{instance="{context.app.instance}"}}'
+    else:
+        selector = f'target_info{{job="{context.app.service}"}}'
+    result = context.clients.prometheus.query(f"max(timestamp({selector}))", time_s=at_s)
+    return result.series[0].last.value if result.series else None
+
+
+def _instance(app: AppFacts) -> str:
+    return app.instance or app.service
+
+
+def _spans_fence(context: Context, *, otlp: bool, what: str) -> Settled:
+    missing = ""
+
+    def poll() -> bool | None:
+        nonlocal missing
+        rows = context.clients.sentry.spans_of_trace(context.trace_id)
+        parents = {row.parent_span_id for row in _entries(rows, otlp=otlp)}
+        for exchange in context.answered:
+            if exchange.span_id not in parents:
+                missing = (
+                    f"the {what} of {exchange.method} {exchange.path} ({exchange.status}) "
+                    "has not arrived"
+                )
+                return None
+        for call in _companion_calls(context, rows, otlp=otlp):
+            if call.span_id not in parents:
+                missing = f"the {what} of the call {call.name} has not arrived"
+                return None
+        return True
+
+    waited = until(poll, timeout_s=context.timeout_s)
+    reason = None if waited.value else missing
+    return Settled(reason, waited.polls, waited.waited_s)
+
+
+def _entries(rows: Iterable[SpanRow], *, otlp: bool) -> list[SpanRow]:
+    """The spans with which a service begins its part of the trace."""
+    if otlp:
+        return [row for row in rows if row.origin == OTLP_ORIGIN and row.kind == "server"]
+    return [row for row in rows if row.origin != OTLP_ORIGIN and row.is_transaction]
+
+
+def _companion_calls(context: Context, rows: Iterable[SpanRow], *, otlp: bool) -> list[SpanRow]:
+    """Client spans of requests to the services that the app calls."""
+    hosts = [companion.url.removeprefix("http://") for companion in context.app.companions]
+    return [
+        row
+        for row in rows
+        if (row.origin == OTLP_ORIGIN) == otlp
+        and (row.kind == "client" or row.op == "http.client")
+        and any(host in _target(row) for host in hosts)
+    ]
+
+
+def _target(row: SpanRow) -> str:
+    values = (row.name, row.description, *(str(value) for value in row.attributes.values()))
+    return " ".join(value for value in values if value)
+
+
+def _calls_to_companions(context: Context) -> dict[str, int]:
+    """How many requests each companion has answered in this trace, by its server spans."""
+    rows = context.clients.sentry.spans_of_trace(context.trace_id)
+    counts: dict[str, int] = {}
+    for row in _entries(rows, otlp=True):
+        if row.service and row.service != context.app.service:
+            counts[row.service] = counts.get(row.service, 0) + 1
+    return counts
+
+
+def _log_delay_passed(context: Context) -> Settled:
+    """Without a last record, only the time tells: the SERVER span, then the exporter's delay."""
+    settled = spans_settled(context)
+    if not settled.proven:
+        return settled
+    last_ended_s = context.exchanges.last_ended_s
+    if last_ended_s is None:
+        return settled
+    due_s = last_ended_s + context.app.log_delay_s
+    waited = until(
+        lambda: True if time.time() >= due_s else None, timeout_s=context.app.log_delay_s + 1
+    )
+    return Settled(None, settled.polls + waited.polls, settled.waited_s + waited.waited_s)

@@ -1,0 +1,318 @@
+"""How far a signal got, asked only after an expectation has failed.
+
+Each function gathers what every station on the signal's way says of itself and marks the first one
+at which the signal is missing, with the usual cause. A station that cannot be asked says so; it is
+never guessed to be healthy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.expect.context import OTLP_ORIGIN, Context
+from pytest_obsstack.expect.mismatch import plural
+from pytest_obsstack.record.hops import Hop
+from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
+
+if TYPE_CHECKING:
+    from pytest_obsstack.clients.collector import Signal
+
+_DISABLED_LINE = re.compile(r"Sentry disabled: .*")
+
+
+def sentry_hops(context: Context) -> tuple[Hop, ...]:
+    """From the app over its SDK to Sentry, for errors and transactions."""
+    app = _app_hop(context)
+    dsn = _dsn_hop(context)
+    if app.broken or dsn.broken:
+        return (app, dsn)
+    arrived = _sentry_hop(context)
+    return (app, dsn, arrived, _discards_hop(context))
+
+
+def span_hops(context: Context) -> tuple[Hop, ...]:
+    """From the app over the collector to Sentry, for OpenTelemetry spans."""
+    return _otlp_hops(context, "spans", "otlp_http/sentry", "Sentry", _spans_in_sentry)
+
+
+def log_hops(context: Context) -> tuple[Hop, ...]:
+    """From the app over the collector to Loki."""
+    return _otlp_hops(context, "log_records", "otlp_http/loki", "Loki", _lines_in_loki)
+
+
+def metric_hops(context: Context) -> tuple[Hop, ...]:
+    """From the app over the collector to Prometheus' scrape."""
+    return _otlp_hops(context, "metric_points", "prometheus", "Prometheus", _scrape)
+
+
+def _app_hop(context: Context) -> Hop:
+    summary = context.exchanges.summary()
+    if not context.exchanges.all:
+        return Hop(
+            "test → app",
+            "app got no request of this test",
+            broken=True,
+            cause="send a request with obs.get(…) or hand obs.headers to your client first",
+        )
+    return Hop("test → app", f"app {summary}")
+
+
+def _dsn_hop(context: Context) -> Hop:
+    """What the app was told, and what it says of it."""
+    name = "app → SDK"
+    said = next((m[0] for m in map(_DISABLED_LINE.search, context.app.log_lines()) if m), None)
+    if said is not None:
+        return Hop(
+            name,
+            f'the app says "{said}"',
+            broken=True,
+            cause="give the app a valid SENTRY_DSN (fixture obs_dsn)",
+        )
+    if not context.app.environment:
+        return Hop(name, "the app's DSN is not known here")
+    dsn = context.app.environment.get("SENTRY_DSN")
+    if not dsn:
+        return Hop(
+            name,
+            "the app has no SENTRY_DSN",
+            broken=True,
+            cause="give the app the DSN of the fixture obs_dsn in SENTRY_DSN",
+        )
+    try:
+        parsed = Dsn.parse(dsn)
+    except InvalidDsn as error:
+        return Hop(name, f"SENTRY_DSN is no DSN: {error}", broken=True, cause="correct SENTRY_DSN")
+    wanted = context.stack.endpoints.sentry.dsn if context.stack.endpoints.sentry else None
+    if wanted is None or dsn == wanted:
+        return Hop(name, f"SDK has the DSN {parsed.redacted()}")
+    expected = Dsn.parse(wanted)
+    for what, have, should in (
+        ("host", (parsed.host, parsed.port), (expected.host, expected.port)),
+        ("project", parsed.project_id, expected.project_id),
+        ("key", parsed.public_key, expected.public_key),
+    ):
+        if have != should:
+            return Hop(
+                "SDK → Sentry",
+                f"SDK has a DSN with another {what} than this project's",
+                broken=True,
+                cause=f"the app's SENTRY_DSN is {parsed.redacted()}, the project's is "
+                f"{expected.redacted()}; {_dsn_fate(what)}",
+            )
+    return Hop(name, f"SDK has the DSN {parsed.redacted()}")
+
+
+def _dsn_fate(what: str) -> str:
+    return {
+        "host": "what the app reports goes elsewhere",
+        "project": "what the app reports goes to another project",
+        "key": "Sentry refuses envelopes with an unknown key (403)",
+    }[what]
+
+
+def _sentry_hop(context: Context) -> Hop:
+    client = context.clients.sentry
+    try:
+        rows = client.spans_of_trace(context.trace_id)
+        events = client.events_of_trace(context.trace_id)
+    except ObsstackError as error:
+        return _unanswered("SDK → Sentry", "Sentry", error)
+    transactions = sum(1 for row in rows if row.is_transaction and row.origin != OTLP_ORIGIN)
+    seen = (
+        f"Sentry accepted {plural(len(events), 'event')}, {plural(transactions, 'transaction')}"
+        " of this trace"
+    )
+    arrived = events or (transactions and not _expects_error(context))
+    if arrived:
+        return Hop("SDK → Sentry", seen)
+    if transactions:
+        cause = (
+            "the SDK reached Sentry but sent no event: look at before_send, ignore_errors, "
+            "sample_rate, deduplication (log after capture), and at the app's own try/except"
+        )
+        return Hop("SDK (filter)", seen, broken=True, cause=cause)
+    return Hop(
+        "SDK → Sentry",
+        seen,
+        broken=True,
+        cause="the SDK sent nothing: before_send and before_send_transaction may drop all, the "
+        "network or Sentry's answers may be in the way; see the app's log",
+    )
+
+
+def _expects_error(context: Context) -> bool:
+    return any(
+        exchange.status is not None and exchange.status >= 500 for exchange in context.answered
+    )
+
+
+def _discards_hop(context: Context) -> Hop:
+    try:
+        outcomes = context.clients.sentry.outcomes()
+    except ObsstackError as error:
+        return _unanswered("Sentry", "Sentry's outcomes", error)
+    bad = [o for o in outcomes if o.outcome != "accepted" and o.quantity]
+    if not bad:
+        return Hop("Sentry", "SDK reported no discards")
+    shown = ", ".join(
+        f"{o.quantity} {o.category} {o.outcome} ({o.reason or 'no reason'})" for o in bad[:4]
+    )
+    return Hop("Sentry", f"the project's outcomes: {shown}")
+
+
+# ---- OpenTelemetry: app → collector → backend
+
+
+def _otlp_hops(
+    context: Context,
+    signal: Signal,
+    exporter: str,
+    backend: str,
+    arrived: Callable[[Context], Hop],
+) -> tuple[Hop, ...]:
+    app = _app_hop(context)
+    if app.broken:
+        return (app,)
+    told = _endpoint_hop(context)
+    if told is not None and told.broken:
+        return (app, told)
+    collector = _collector_hop(context, signal, exporter, backend)
+    hops = [app, collector]
+    if not collector.broken:
+        hops.append(arrived(context))
+    return tuple(hops)
+
+
+def _endpoint_hop(context: Context) -> Hop | None:
+    """Whether the app was told the collector's address."""
+    endpoint = context.stack.endpoints.collector
+    if not context.app.environment or endpoint is None:
+        return None
+    told = context.app.environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
+    if not told:
+        return Hop(
+            "app → collector",
+            "the app has no OTEL_EXPORTER_OTLP_ENDPOINT",
+            broken=True,
+            cause=f"set OTEL_EXPORTER_OTLP_ENDPOINT={endpoint.otlp_url} for the app",
+        )
+    if told.rstrip("/") != endpoint.otlp_url:
+        return Hop(
+            "app → collector",
+            f"the app exports to {told}",
+            broken=True,
+            cause=f"the collector of this stack is {endpoint.otlp_url}: correct the app's "
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+        )
+    return None
+
+
+def _collector_hop(context: Context, signal: Signal, exporter: str, backend: str) -> Hop:
+    client = context.clients.collector
+    if client is None:
+        return Hop("app → collector", "the collector's own metrics are not reachable")
+    try:
+        reading = client.reading()
+    except ObsstackError as error:
+        return _unanswered("app → collector", "the collector", error)
+    accepted = reading.received(signal).accepted
+    exported = reading.exported(signal, exporter)
+    sent, failed = exported.sent, exported.send_failed
+    noun = signal.replace("_", " ")
+    seen = f"collector accepted {accepted} {noun}, sent {sent} to {backend}, failed {failed}"
+    if accepted == 0:
+        return Hop(
+            "app → collector",
+            seen,
+            broken=True,
+            cause="the app exports nothing: look at its OTEL_EXPORTER_OTLP_* variables and at its "
+            "log for export errors",
+        )
+    # Earlier tests may have sent well: a failure now shows in the exporter's last error.
+    last_error = _exporter_error(context, exporter)
+    if failed and (last_error or sent == 0):
+        return Hop(
+            f"collector → {backend}",
+            seen,
+            broken=True,
+            cause=f"the collector's exporter {exporter} fails"
+            + (f": {last_error}" if last_error else "")
+            + "; check its endpoint and key, and that the backend accepts it",
+        )
+    return Hop(f"collector → {backend}", seen)
+
+
+def _exporter_error(context: Context, exporter: str) -> str | None:
+    """The exporter's last error, if its last attempt failed, where the collector tells it."""
+    if not context.stack.steerable:
+        return None
+    products: dict[str, Any] = context.stack.status()["products"]
+    state = products.get("collector", {}).get("exporters", {}).get(exporter, {})
+    error = state.get("last_error")
+    return str(error) if error else None
+
+
+def _spans_in_sentry(context: Context) -> Hop:
+    try:
+        rows = context.clients.sentry.spans_of_trace(context.trace_id)
+    except ObsstackError as error:
+        return _unanswered("collector → Sentry", "Sentry", error)
+    spans = sum(1 for row in rows if row.origin == OTLP_ORIGIN)
+    return Hop(
+        "Sentry",
+        f"Sentry has {plural(spans, 'OTLP span')} of this trace",
+        broken=spans == 0,
+        cause="the app's spans have another trace id, or its OpenTelemetry sampler dropped them: "
+        "use a parentbased sampler",
+    )
+
+
+def _lines_in_loki(context: Context) -> Hop:
+    try:
+        lines = context.clients.loki.lines_of_trace(context.trace_id, since_ns=context.since_ns)
+    except ObsstackError as error:
+        return _unanswered("collector → Loki", "Loki", error)
+    return Hop(
+        "Loki",
+        f"Loki has {plural(len(lines), 'line')} of this trace",
+        broken=not lines,
+        cause="the app's log records carry no trace id, or are below its log level",
+    )
+
+
+def _scrape(context: Context) -> Hop:
+    try:
+        targets = context.clients.prometheus.targets()
+    except ObsstackError as error:
+        return _unanswered("collector → Prometheus", "Prometheus", error)
+    shown = ", ".join(f"{target.job} {target.health}" for target in targets) or "no targets"
+    down = [target for target in targets if target.health != "up"]
+    app_target = [target for target in targets if target.job == "otel-collector"]
+    if down:
+        return Hop(
+            "collector → Prometheus",
+            f"Prometheus' targets: {shown}",
+            broken=True,
+            cause=f"the scrape of {down[0].scrape_url} fails: {down[0].last_error}; correct the "
+            "target, or start what should answer there",
+        )
+    if context.stack.kind == "embedded" and not app_target:
+        return Hop(
+            "collector → Prometheus",
+            f"Prometheus' targets: {shown}",
+            broken=True,
+            cause="no scrape job otel-collector is configured",
+        )
+    return Hop("collector → Prometheus", f"Prometheus' targets: {shown}")
+
+
+def _unanswered(name: str, who: str, error: ObsstackError) -> Hop:
+    return Hop(
+        name,
+        f"{who} does not answer",
+        broken=True,
+        cause=f"{error.summary} {error.found or ''}".strip(),
+    )

@@ -1,0 +1,248 @@
+"""Expectations on metrics: what this test's requests have added to the app's counters.
+
+Metrics carry no trace id. An increase is the difference of two values of the app instance that this
+process drives alone, each read after a fence (see ``fence``): one that the app exported before the
+test's first request and after all earlier ones, and one exported after its last response.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pytest_obsstack.errors import CannotTell, ObsstackError
+from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.fence import metrics_settled, newest_sample_s
+from pytest_obsstack.expect.hops import metric_hops
+from pytest_obsstack.expect.matching import describe_value
+from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
+from pytest_obsstack.expect.question import KEEP, cannot_tell
+from pytest_obsstack.expect.selector import name_of, own_selector
+from pytest_obsstack.waiting import until
+
+_LABELS_HIDDEN = ("__name__", "job", "instance")
+
+
+@dataclass(frozen=True)
+class Increase:
+    """How much one series grew between two times."""
+
+    labels: Mapping[str, str]
+    amount: float
+
+    def describe(self) -> str:
+        shown = ",".join(f'{k}="{v}"' for k, v in self.labels.items() if k not in _LABELS_HIDDEN)
+        return f"{self.labels.get('__name__', '')}{{{shown}}} +{self.amount:g}"
+
+
+class MetricExpectations:
+    """``obs.metrics``: what this test has added to counters and histograms."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def expect_increase(
+        self, selector: str, *, by: float | None = None, at_least: float | None = None
+    ) -> float:
+        """How much the series of ``selector`` grew by this test's requests, all added up.
+
+        ``by`` asks for exactly that, which needs an app that nobody else drives; ``at_least`` for
+        that or more; without either, for any increase. Counter resets and series that were born
+        during the test are handled. Raises ``AssertionError``; ``ObsstackError`` where exactness
+        cannot be had.
+        """
+        __tracebackhide__ = True
+        if by is not None and at_least is not None:
+            raise ObsstackError(
+                "expect_increase was given two bounds.", expected="by or at_least", found="both"
+            )
+        if by is not None:
+            self._need_exactness(f"expect_increase({selector!r}, by={by:g})")
+        own = own_selector(selector, self._context.app.instance)
+        self._fence(own, f"{own} +{by if by is not None else at_least or 'anything'}")
+        increases = self._increases(own)
+        total = math.fsum(increase.amount for increase in increases)
+        wanted, enough = _bound(by, at_least, total)
+        if not enough:
+            fail(
+                Mismatch(
+                    summary="A metric did not increase as expected.",
+                    expected=f"{own} {wanted}",
+                    found=f"+{total:g} in {plural(len(increases), 'series')[:-1]}"
+                    if len(increases) > 1
+                    else f"+{total:g}",
+                    others=tuple(
+                        f"{increase.describe()}" for increase in self._neighbours(own)[:5]
+                    ),
+                    hops=metric_hops(self._context),
+                    look=self._links(own),
+                )
+            )
+        return total
+
+    def expect_no_increase(self, selector: str) -> None:
+        """The series of ``selector`` did not grow; ``CannotTell`` where that is not proven."""
+        __tracebackhide__ = True
+        self._need_exactness(f"expect_no_increase({selector!r})")
+        own = own_selector(selector, self._context.app.instance)
+        settled = metrics_settled(self._context, self._after_s())
+        if not settled.proven:
+            raise cannot_tell(
+                f"assert that {own} did not increase",
+                settled,
+                "metrics",
+                metric_hops(self._context),
+            )
+        increases = [i for i in self._increases(own) if i.amount]
+        if increases:
+            fail(
+                Mismatch(
+                    summary="A metric increased that must not.",
+                    expected=f"{own} +0",
+                    found=increases[0].describe(),
+                    others=tuple(i.describe() for i in increases[1:]),
+                    look=self._links(own),
+                )
+            )
+
+    def expect_metric(self, promql: str, comparison: float | Callable[[float], bool]) -> float:
+        """The value of a PromQL expression, once it is as ``comparison`` says.
+
+        ``comparison`` is a number (equality) or a function of the value. The expression must yield
+        a scalar or one series. Polls until the deadline; raises ``AssertionError`` then.
+        """
+        __tracebackhide__ = True
+        found: list[float] = []
+
+        def poll() -> float | None:
+            if self._context.stack.steerable:
+                self._context.stack.scrape("otel-collector")
+            result = self._context.clients.prometheus.query(promql)
+            found[:] = [series.last.value for series in result.series]
+            if len(found) != 1:
+                return None
+            good = comparison(found[0]) if callable(comparison) else found[0] == comparison
+            return found[0] if good else None
+
+        waited = until(poll, timeout_s=self._context.timeout_s)
+        values = ", ".join(f"{value:g}" for value in found[:5])
+        if waited.value is None:
+            fail(
+                Mismatch(
+                    summary=f"A metric was not as expected within {waited.waited_s:.1f} s "
+                    f"({plural(waited.polls, 'poll')}).",
+                    expected=f"{promql} is {describe_value(comparison)}",
+                    found=f"{len(found)} series: {values}" if found else "no series",
+                    hops=metric_hops(self._context),
+                    look=self._links(promql),
+                )
+            )
+        return waited.value
+
+    # ---- how
+
+    def settle_baseline(self) -> None:
+        """Wait until everything that the app counted before now is stored.
+
+        Called before the first request of a test that looks at metrics. A fence that is not reached
+        is no failure here: the expectation will find it out and say why.
+        """
+        if newest_sample_s(self._context) is None and not self._context.history.last_ended_s:
+            return
+        metrics_settled(self._context, self._context.history.last_ended_s)
+
+    def _after_s(self) -> float:
+        return self._context.exchanges.last_ended_s or self._context.started_s
+
+    def _fence(self, selector: str, expected: str) -> None:
+        __tracebackhide__ = True
+        settled = metrics_settled(self._context, self._after_s())
+        if settled.proven:
+            return
+        fail(
+            Mismatch(
+                summary=f"No metric arrived within {settled.waited_s:.1f} s "
+                f"({plural(settled.polls, 'poll')}).",
+                expected=expected,
+                found=settled.reason or "",
+                hops=metric_hops(self._context),
+                look=self._links(selector),
+            )
+        )
+
+    def _increases(self, selector: str) -> list[Increase]:
+        start_s = self._context.exchanges.first_started_s or self._context.started_s
+        self._check_baseline(start_s)
+        client = self._context.clients.prometheus
+        before = {
+            _key(series.labels): series.last.value
+            for series in client.query(selector, time_s=start_s).series
+        }
+        now_s = newest_sample_s(self._context) or start_s
+        end_s = max(now_s, self._after_s()) + 1.0
+        window_s = math.ceil(end_s - start_s) + 1
+        result = client.query(f"{selector}[{window_s}s]", time_s=end_s)
+        increases = []
+        for series in result.series:
+            previous = before.get(_key(series.labels), 0.0)
+            amount = 0.0
+            for sample in series.samples:
+                if sample.timestamp_s <= start_s:
+                    continue
+                # A counter that went down was reset: it began again at zero.
+                amount += sample.value - previous if sample.value >= previous else sample.value
+                previous = sample.value
+            increases.append(Increase(series.labels, amount))
+        return increases
+
+    def _check_baseline(self, start_s: float) -> None:
+        """An earlier test's last requests must be in the value from which this test counts."""
+        earlier_s = self._context.history.last_ended_s
+        if not self._context.exact_metrics or not earlier_s:
+            return
+        newest_s = newest_sample_s(self._context, at_s=start_s)
+        if newest_s is None or newest_s < earlier_s:
+            raise CannotTell(
+                "Cannot tell by how much the metric increased: there is no clean starting point.",
+                expected="a sample taken after the previous test's last response and before this "
+                "test's first request",
+                found=f"the newest one is {earlier_s - (newest_s or 0):.2f} s too old"
+                if newest_s
+                else "no sample at all",
+                advice='mark the test with @pytest.mark.obs_requires("metrics"): it then waits for '
+                "one before its first request",
+            )
+
+    def _neighbours(self, selector: str) -> list[Increase]:
+        """What did increase under the same metric name, for the message."""
+        name = name_of(selector)
+        if name is None:
+            return []
+        own = own_selector(name, self._context.app.instance)
+        return [i for i in self._increases(own) if i.amount]
+
+    def _need_exactness(self, call: str) -> None:
+        if not self._context.exact_metrics:
+            raise ObsstackError(
+                f"{call} cannot be told on this stack.",
+                expected="an app that this test drives alone",
+                found=f"--obs-stack={self._context.stack.kind}: others may use the app",
+                advice="use at_least=…, or run without -n where nobody else uses the app",
+            )
+
+    def _links(self, promql: str) -> tuple[str, ...]:
+        return (f"{self._context.clients.prometheus.url} {promql}", KEEP)
+
+
+def _bound(by: float | None, at_least: float | None, total: float) -> tuple[str, bool]:
+    if by is not None:
+        return f"+{by:g}", math.isclose(total, by, rel_tol=1e-9)
+    if at_least is not None:
+        return f"+{at_least:g} or more", total >= at_least
+    return "any increase", total > 0
+
+
+def _key(labels: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(labels.items()))

@@ -1,0 +1,79 @@
+"""Making the probe of one test, and what outlives it in this process."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from pytest_obsstack.expect.clients import Clients
+from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
+from pytest_obsstack.expect.probe import Probe
+from pytest_obsstack.wire.trace_context import TraceContext
+
+if TYPE_CHECKING:
+    from pytest_obsstack.options import Options
+    from pytest_obsstack.providers.app import AppProcess
+    from pytest_obsstack.providers.stack import Stack
+
+_REQUEST_TIMEOUT_S = 30.0
+
+
+class Bench:
+    """What the tests of this process share: connections, and what was asked of each app before."""
+
+    def __init__(self, stack: Stack, options: Options) -> None:
+        import httpx
+
+        self.stack = stack
+        self.options = options
+        self.clients = Clients(stack)
+        self._http = httpx.Client(trust_env=False, timeout=_REQUEST_TIMEOUT_S)
+        self._histories: dict[str, AppHistory] = {}
+
+    @contextlib.contextmanager
+    def probe(self, app: AppProcess, *, wants_metrics: bool = False) -> Iterator[Probe]:
+        """The probe of one test, with a trace id of its own."""
+        history = self._histories.setdefault(app.url, AppHistory())
+        context = Context(
+            stack=self.stack,
+            clients=self.clients,
+            app=app_facts(app),
+            trace=TraceContext.new(),
+            timeout_s=self.options.timeout_s,
+            history=history,
+            started_s=time.time(),
+            exact_metrics="exact_metrics" in self.stack.capabilities or app.process is not None,
+        )
+        probe = Probe(context, self._http)
+        if wants_metrics:
+            probe = Probe(context, self._http, before_first=probe.metrics.settle_baseline)
+        try:
+            yield probe
+        finally:
+            self._http.cookies.clear()
+            last_s = context.exchanges.last_ended_s
+            if last_s is not None:
+                history.last_ended_s = max(history.last_ended_s, last_s)
+
+    def close(self) -> None:
+        self._http.close()
+        self.clients.close()
+
+
+def app_facts(app: AppProcess) -> AppFacts:
+    """What expectations need to know of an app."""
+    spec = app.spec
+    return AppFacts(
+        url=app.url,
+        service=spec.service,
+        instance=app.instance,
+        environment=app.environment,
+        started_here=app.process is not None,
+        last_log_line=None if spec.last_log_line is None else re.compile(spec.last_log_line),
+        log_delay_s=spec.log_delay_s,
+        log_lines=app.log_lines,
+        companions=tuple(app_facts(companion) for companion in app.companions.values()),
+    )

@@ -1,0 +1,165 @@
+"""``obs``: drive the app within one trace, and assert on what arrived of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.logs import LogExpectations
+from pytest_obsstack.expect.metrics import MetricExpectations
+from pytest_obsstack.expect.nowhere import expect_nowhere
+from pytest_obsstack.expect.sentry import SentryExpectations
+from pytest_obsstack.expect.traces import TraceExpectations
+from pytest_obsstack.record.exchanges import Exchange
+
+if TYPE_CHECKING:
+    import re
+
+    import httpx
+
+    from pytest_obsstack.wire.trace_context import TraceContext
+
+
+class Probe:
+    """The fixture ``obs``: a client of the app whose requests all carry this test's trace id.
+
+    ``sentry``, ``traces``, ``logs`` and ``metrics`` hold the expectations on what they caused.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        client: httpx.Client,
+        *,
+        decided: bool = True,
+        before_first: Callable[[], None] | None = None,
+    ) -> None:
+        self._context = context
+        self._client = client
+        self._decided = decided
+        self._before_first = before_first
+        self.sentry = SentryExpectations(context)
+        self.traces = TraceExpectations(context)
+        self.logs = LogExpectations(context)
+        self.metrics = MetricExpectations(context)
+
+    @property
+    def trace_id(self) -> str:
+        """32 hex digits; every rerun of a test has its own."""
+        return self._context.trace_id
+
+    @property
+    def url(self) -> str:
+        """The app's base URL."""
+        return self._context.app.url
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """The requests made so far, oldest first."""
+        return tuple(self._context.exchanges.all)
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Headers that put another client's request into this test's trace."""
+        return self._trace_of_request().headers()
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        """Variables that put a command-line program into this test's trace.
+
+        ``SENTRY_TRACE`` and ``SENTRY_BAGGAGE`` as Sentry's SDKs read them, ``TRACEPARENT`` and
+        ``BAGGAGE`` as the OpenTelemetry specification names them.
+        """
+        headers = self.headers
+        names = {
+            "SENTRY_TRACE": "sentry-trace",
+            "SENTRY_BAGGAGE": "baggage",
+            "TRACEPARENT": "traceparent",
+            "BAGGAGE": "baggage",
+        }
+        return {name: headers[key] for name, key in names.items() if key in headers}
+
+    @property
+    def undecided(self) -> Probe:
+        """The same test and trace, but the app decides whether to sample.
+
+        Only Sentry's header can leave that open, so OpenTelemetry begins a trace of its own.
+        """
+        return Probe(
+            self._context, self._client, decided=False, before_first=self._take_before_first()
+        )
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        """Send a request to the app and return its response, whatever its status.
+
+        ``options`` are those of ``httpx.Client.request``; headers given there win. Raises
+        ``httpx.HTTPError`` where the app does not answer.
+        """
+        before_first = self._take_before_first()
+        if before_first is not None:
+            before_first()
+        trace = self._trace_of_request()
+        headers = {**trace.headers(), **(options.pop("headers", None) or {})}
+        started_s = time.time()
+        status: int | None = None
+        try:
+            response = self._client.request(method, self.url + path, headers=headers, **options)
+            status = response.status_code
+        finally:
+            ended_s = time.time()
+            self._context.exchanges.all.append(
+                Exchange(method, path, status, trace.span_id, started_s, ended_s, self._decided)
+            )
+        return response
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def post(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("POST", path, **options)
+
+    def put(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("PUT", path, **options)
+
+    def delete(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("DELETE", path, **options)
+
+    def expect_nowhere(self, text: str | re.Pattern[str]) -> None:
+        """Nothing that arrived for this trace holds ``text``, in any signal or usual encoding.
+
+        Searched are events and transactions as sent, attachments, spans, log lines with labels and
+        metadata, and label values of the app's metrics. Raises ``AssertionError`` with every place,
+        ``CannotTell`` where arrival is not proven settled.
+        """
+        __tracebackhide__ = True
+        expect_nowhere(self._context, text)
+
+    def links(self) -> list[tuple[str, str]]:
+        """Where to look at this test's telemetry, for reports: name and URL."""
+        sentry = self._context.stack.endpoints.sentry
+        if sentry is None or sentry.organization is None:
+            return []
+        return [
+            (
+                "obs_sentry",
+                (
+                    f"{sentry.url}/organizations/{sentry.organization}/issues/"
+                    f"?query=trace%3A{self.trace_id}"
+                ),
+            )
+        ]
+
+    def _trace_of_request(self) -> TraceContext:
+        """The test's trace with a span id of its own: it tells one request's server span."""
+        from dataclasses import replace
+
+        from pytest_obsstack.wire.trace_context import TraceContext
+
+        fresh = TraceContext.new(sampled=True if self._decided else None)
+        return replace(fresh, trace_id=self.trace_id)
+
+    def _take_before_first(self) -> Callable[[], None] | None:
+        taken, self._before_first = self._before_first, None
+        return taken

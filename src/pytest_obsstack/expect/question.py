@@ -1,0 +1,132 @@
+"""The two questions of every signal: is there one that matches, and is there really none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pytest_obsstack.errors import CannotTell
+from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.fence import Settled
+from pytest_obsstack.expect.matching import Candidate, describe_value, differences, nearest
+from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
+from pytest_obsstack.record.hops import Hop
+from pytest_obsstack.waiting import Waited, until
+
+T = TypeVar("T")
+
+KEEP = "keep the stack: --obs-keep-stack"
+
+
+@dataclass(frozen=True)
+class Question(Generic[T]):
+    """One kind of thing that arrives: how to get it, compare it, name it, and trace its way."""
+
+    backend: str
+    """Where it is looked for: ``Sentry``, ``Loki``."""
+    noun: str
+    """``event``, ``span``, ``line``."""
+    signal: str
+    """What a fence settles: ``errors``, ``spans``, ``logs``."""
+    fetch: Callable[[], Sequence[T]]
+    """All of this test's trace, oldest first."""
+    fields: Callable[[T], dict[str, Any]]
+    title: Callable[[T], str]
+    settle: Callable[[Context], Settled]
+    hops: Callable[[Context], tuple[Hop, ...]]
+    links: Callable[[], Sequence[str]]
+
+    def one(self, context: Context, expected: dict[str, Any]) -> T:
+        """The latest thing that matches; polls until the deadline, then fails with a message."""
+        __tracebackhide__ = True
+        candidates: list[Candidate] = []
+
+        def poll() -> T | None:
+            candidates.clear()
+            match: T | None = None
+            for thing in self.fetch():
+                found = tuple(differences(expected, self.fields(thing)))
+                candidates.append(Candidate(self.title(thing), found))
+                # The latest: a test that makes the same error twice looks at the second one.
+                match = match if found else thing
+            return match
+
+        waited = until(poll, timeout_s=context.timeout_s)
+        if waited.value is None:
+            fail(self._missed(context, expected, candidates, waited))
+        return waited.value
+
+    def _missed(
+        self,
+        context: Context,
+        expected: dict[str, Any],
+        candidates: Sequence[Candidate],
+        waited: Waited[T],
+    ) -> Mismatch:
+        return Mismatch(
+            summary=f"No {self.backend} {self.noun} matched within {waited.waited_s:.1f} s "
+            f"({plural(waited.polls, 'poll')}).",
+            expected=described(expected) or f"any {self.noun}",
+            found=f"{plural(len(candidates), self.noun)} of trace {context.short_trace()}",
+            nearest=nearest(candidates),
+            hops=self.hops(context),
+            look=(*self.links(), KEEP),
+        )
+
+    def none(self, context: Context, expected: dict[str, Any]) -> None:
+        """Nothing matches, and nothing more can come; ``CannotTell`` where that is not proven."""
+        __tracebackhide__ = True
+        self.settled(context, f"assert that there is no {self.noun}")
+        titles = [
+            self.title(thing)
+            for thing in self.fetch()
+            if not differences(expected, self.fields(thing))
+        ]
+        if titles:
+            fail(
+                Mismatch(
+                    summary=f"{self.backend} has {plural(len(titles), self.noun)} "
+                    "that must not be there.",
+                    expected=f"no {self.noun} {described(expected)}".rstrip(),
+                    found=titles[0],
+                    others=tuple(titles[1:]),
+                    look=(*self.links(), KEEP),
+                )
+            )
+
+    def all(self, context: Context) -> tuple[T, ...]:
+        """Everything of this test's trace, once arrival is proven settled."""
+        self.settled(context, f"count the {self.noun}s")
+        return tuple(self.fetch())
+
+    def settled(self, context: Context, purpose: str) -> None:
+        """Raise ``CannotTell`` unless the signal's fence is passed."""
+        outcome = self.settle(context)
+        if not outcome.proven:
+            raise cannot_tell(purpose, outcome, self.signal, self.hops(context))
+
+
+def cannot_tell(
+    purpose: str, settled: Settled, signal: str, hops: Sequence[Hop] = ()
+) -> CannotTell:
+    """The error of an absence or a count that cannot be asserted."""
+    broken = next((hop for hop in hops if hop.broken), None)
+    stopped = "" if broken is None else f"\nstopped at {broken.name}: {broken.seen}"
+    return CannotTell(
+        f"Cannot {purpose}: it is not proven that all {signal} of this test have arrived.",
+        expected="the fence of each request has arrived",
+        found=f"{settled.reason} after {settled.waited_s:.1f} s "
+        f"({plural(settled.polls, 'poll')}){stopped}",
+        advice=(broken.cause if broken else None)
+        or "find out why it has not arrived; absence is never asserted on a guess",
+    )
+
+
+def described(expected: dict[str, Any]) -> str:
+    """``ValueError, value 'x', tags {endpoint: '/error'}``."""
+    parts = []
+    for name, value in expected.items():
+        plain = name in ("type", "name") and isinstance(value, str)
+        parts.append(value if plain else f"{name} {describe_value(value)}")
+    return ", ".join(parts)

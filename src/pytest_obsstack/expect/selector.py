@@ -1,0 +1,42 @@
+"""A PromQL selector, narrowed to the app instance that this process drives."""
+
+from __future__ import annotations
+
+import re
+
+from pytest_obsstack.errors import ObsstackError
+
+# A metric name, a matcher list in braces, or both (PromQL, "Instant vector selectors").
+_SELECTOR = re.compile(
+    r"""\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)?\s*
+        (?:\{(?P<matchers>(?:[^{}"'`]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*)\})?\s*""",
+    re.VERBOSE,
+)
+_INSTANCE = re.compile(r"(?:^|,)\s*(?:instance|service_instance_id)\s*(?:=|!)")
+
+
+def own_selector(selector: str, instance: str) -> str:
+    """``selector`` with a matcher for ``instance``, unless it names an instance itself.
+
+    Raises ``ObsstackError`` for anything but a plain selector: the increase of an expression is not
+    defined here.
+    """
+    match = _SELECTOR.fullmatch(selector)
+    if match is None or (not match["name"] and not match["matchers"]):
+        raise ObsstackError(
+            f"Not a selector: {selector}",
+            expected='a metric name with label matchers, as in http_requests_total{endpoint="/"}',
+            found="something else",
+            advice="use expect_metric(promql, …) for expressions",
+        )
+    matchers = (match["matchers"] or "").strip().rstrip(",")
+    if not instance or _INSTANCE.search(matchers):
+        return selector.strip()
+    own = f'instance="{instance}"'
+    return f"{match['name'] or ''}{{{matchers + ',' if matchers else ''}{own}}}"
+
+
+def name_of(selector: str) -> str | None:
+    """The metric name of a selector, where it has one in front of the braces."""
+    match = _SELECTOR.fullmatch(selector)
+    return match["name"] if match else None

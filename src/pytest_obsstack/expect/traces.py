@@ -1,0 +1,120 @@
+"""Expectations on spans: what of this test's trace must be, or must not be, in the trace store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_obsstack.expect.context import OTLP_ORIGIN, Context
+from pytest_obsstack.expect.fence import spans_settled
+from pytest_obsstack.expect.hops import span_hops
+from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
+from pytest_obsstack.expect.question import Question
+
+if TYPE_CHECKING:
+    from pytest_obsstack.clients.sentry.explore import SpanRow
+
+_NOT_ERRORS = (None, "", "ok", "unset", "unknown")
+
+
+class TraceExpectations:
+    """``obs.traces``: the OpenTelemetry spans of this test's trace.
+
+    Spans that Sentry's own SDK sends belong to its transactions: ``obs.sentry.expect_transaction``.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def expect_span(
+        self,
+        name: Any = NOT_GIVEN,
+        *,
+        service: Any = NOT_GIVEN,
+        status: Any = NOT_GIVEN,
+        kind: Any = NOT_GIVEN,
+        parent: SpanRow | str | Any = NOT_GIVEN,
+        environment: Any = NOT_GIVEN,
+        duration_ms: Any = NOT_GIVEN,
+        attributes: Any = NOT_GIVEN,
+    ) -> SpanRow:
+        """The latest span that matches; waits until there is one.
+
+        ``status`` is ``"error"`` or ``"ok"`` (which an unset status is, too); ``kind`` one of
+        ``server client internal producer consumer``; ``parent`` a span or its id. Raises
+        ``AssertionError`` at the deadline.
+        """
+        __tracebackhide__ = True
+        expected = given(
+            name=name,
+            service=service,
+            status=status,
+            kind=kind,
+            parent=getattr(parent, "span_id", parent),
+            environment=environment,
+            duration_ms=duration_ms,
+            attributes=attributes,
+        )
+        return self._question().one(self._context, expected)
+
+    def expect_no_span(
+        self,
+        name: Any = NOT_GIVEN,
+        *,
+        service: Any = NOT_GIVEN,
+        status: Any = NOT_GIVEN,
+        kind: Any = NOT_GIVEN,
+    ) -> None:
+        """No span of this test matches; ``CannotTell`` where arrival is not proven settled."""
+        __tracebackhide__ = True
+        expected = given(name=name, service=service, status=status, kind=kind)
+        self._question().none(self._context, expected)
+
+    def spans(self) -> tuple[SpanRow, ...]:
+        """All spans of this test by start time, once arrival has settled."""
+        return self._question().all(self._context)
+
+    def _question(self) -> Question[SpanRow]:
+        return Question(
+            backend="OpenTelemetry",
+            noun="span",
+            signal="spans",
+            fetch=self._fetch,
+            fields=_fields,
+            title=_title,
+            settle=spans_settled,
+            hops=span_hops,
+            links=self._links,
+        )
+
+    def _fetch(self) -> list[SpanRow]:
+        rows = self._context.clients.sentry.spans_of_trace(self._context.trace_id)
+        return [row for row in rows if row.origin == OTLP_ORIGIN]
+
+    def _links(self) -> Sequence[str]:
+        client = self._context.clients.sentry
+        return [
+            f"{client.url}/api/0/organizations/{client.organization}/trace/{self._context.trace_id}/"
+        ]
+
+
+def status_of(row: SpanRow) -> str:
+    """``error`` or ``ok``: Sentry's many words for a failure are one for a test."""
+    return "ok" if row.status in _NOT_ERRORS else "error"
+
+
+def _fields(row: SpanRow) -> dict[str, Any]:
+    return {
+        "name": row.name or ABSENT,
+        "service": row.service or ABSENT,
+        "status": status_of(row),
+        "kind": row.kind or ABSENT,
+        "parent": row.parent_span_id or ABSENT,
+        "environment": row.environment or ABSENT,
+        "duration_ms": ABSENT if row.duration_ms is None else row.duration_ms,
+        "attributes": row.attributes,
+    }
+
+
+def _title(row: SpanRow) -> str:
+    return f"{row.service}: {row.name} ({row.kind}, {status_of(row)})"

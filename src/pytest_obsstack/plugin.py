@@ -1,0 +1,142 @@
+"""The pytest hooks. Loading this module imports nothing but pytest and the options."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from pytest_obsstack.fixtures import (
+    obs,
+    obs_app,
+    obs_app_spec,
+    obs_bench,
+    obs_dsn,
+    obs_endpoints,
+    obs_loki,
+    obs_prometheus,
+    obs_sentry,
+    obs_sentry_sdk,
+    obs_session,
+    obs_settings,
+    obs_stack,
+    obs_with_app,
+)
+from pytest_obsstack.options import add_options, read_options
+from pytest_obsstack.run_state import OPTIONS, SESSION, SessionHolder
+
+__all__ = [
+    "obs",
+    "obs_app",
+    "obs_app_spec",
+    "obs_bench",
+    "obs_dsn",
+    "obs_endpoints",
+    "obs_loki",
+    "obs_prometheus",
+    "obs_sentry",
+    "obs_sentry_sdk",
+    "obs_session",
+    "obs_settings",
+    "obs_stack",
+    "obs_with_app",
+]
+
+_MARKERS = (
+    "e2e: drives the app and looks at what arrived in the stack",
+    "claim(id, …): the claims of the claims file that this test proves",
+    "obs_requires(capability, …): skip, or fail with --obs-strict, where the stack cannot show it",
+    "obs_exclusive: no other test of any worker runs meanwhile; for faults and shared counters",
+)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in _MARKERS:
+        config.addinivalue_line("markers", marker)
+    options = read_options(config)
+    config.stash[OPTIONS] = options
+    config.stash[SESSION] = SessionHolder(options, getattr(config, "workerinput", None))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """xdist: tell a worker to which run it belongs."""
+    node.workerinput["obsstack"] = node.config.stash[SESSION].for_worker()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    options = config.stash[OPTIONS]
+    if not options.given and "e2e" not in config.getoption("markexpr", ""):
+        return []
+    from pytest_obsstack.evidence.summary import header
+
+    return header(options)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if any(item.get_closest_marker("obs_requires") for item in items):
+        from pytest_obsstack.evidence.needs import check_names
+
+        check_names(items)
+    path = config.stash[OPTIONS].claims
+    if path is not None:
+        from pytest_obsstack.evidence.claims import check_collection
+
+        check_collection(config, items, path)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    holder = item.config.stash[SESSION]
+    with contextlib.ExitStack() as stack:
+        if holder.workers > 1 and _uses_stack(item):
+            from pytest_obsstack.providers.locks import SharedLock
+
+            holder.get()
+            lock = SharedLock(holder.folder)
+            alone = item.get_closest_marker("obs_exclusive") is not None
+            stack.enter_context(lock.exclusive() if alone else lock.shared())
+        return (yield)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("obs_requires") is not None:
+        from pytest_obsstack.evidence.needs import skip_or_fail
+
+        options = item.config.stash[OPTIONS]
+        skip_or_fail(item, item.config.stash[SESSION].get().stack, strict=options.strict)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    session.config.stash[SESSION].close()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    holder = config.stash[SESSION]
+    if holder.used and not holder.is_worker:
+        from pytest_obsstack.evidence.summary import write_summary
+
+        write_summary(terminalreporter, holder.run)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    holder = config.stash.get(SESSION, None)
+    if holder is None:
+        return
+    holder.close()
+    if holder.used and not holder.is_worker:
+        from pytest_obsstack.provision.session import end_run
+
+        end_run(holder.run)
+
+
+def _uses_stack(item: pytest.Item) -> bool:
+    return any(
+        name == "obs" or name.startswith("obs_") for name in getattr(item, "fixturenames", ())
+    )

@@ -1,0 +1,295 @@
+"""One pytest process' view of the run: opens the stack once for all workers, runs the app.
+
+Works without pytest, so the command line opens and ends stacks by the same code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_obsstack.endpoints import (
+    CollectorEndpoint,
+    Endpoints,
+    LokiEndpoint,
+    PrometheusEndpoint,
+)
+from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.options import GUIDE_PORTS, Options
+from pytest_obsstack.providers import attach
+from pytest_obsstack.providers.app import AppProcess, AppSpec, port_is_free, start_app
+from pytest_obsstack.providers.capabilities import EMBEDDED
+from pytest_obsstack.providers.embedded import EmbeddedControl, start_embedded
+from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.locks import one_at_a_time
+from pytest_obsstack.providers.stack import Stack
+from pytest_obsstack.providers.state import RunningApp, StackState, read_state, write_state
+
+_STOP_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of pytest (all its workers) or one call of ``obsstack up``."""
+
+    folder: Path
+    owner_pid: int
+    """The process with which everything that is not kept ends."""
+    worker: str = "main"
+    """Name of this process among the workers: ``main``, ``gw0``, …"""
+    workers: int = 1
+
+    @property
+    def state_path(self) -> Path:
+        return self.folder / "state.json"
+
+    @property
+    def first_worker(self) -> bool:
+        return self.worker in ("main", "gw0")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Names that the run creates in the error tracker; override the fixture ``obs_settings``."""
+
+    organization: str = "obsstack"
+    team: str = "obsstack"
+    project: str = "simple-app"
+    platform: str = "python-flask"
+
+
+class Session:
+    """Holds the stack and the apps of this process."""
+
+    def __init__(self, options: Options, run: Run, settings: Settings | None = None) -> None:
+        self.options = options
+        self.run = run
+        self.settings = settings or Settings()
+        self._stack: Stack | None = None
+        self._started_here: StackState | None = None
+        self._app: AppProcess | None = None
+        self._app_count = 0
+
+    @property
+    def stack(self) -> Stack:
+        """The running stack; the first worker that asks starts it, the others read its state.
+
+        Raises ``StackUnavailable`` or ``pytest.UsageError``.
+        """
+        if self._stack is None:
+            self._stack = self._open()
+        return self._stack
+
+    @property
+    def opened(self) -> bool:
+        return self._stack is not None
+
+    def _open(self) -> Stack:
+        with one_at_a_time(self.run.folder / "stack.lock"):
+            state = read_state(self.run.state_path)
+            if state is None:
+                state = self._attached() if self.options.stack == "attach" else self._embedded()
+                write_state(self.run.state_path, state)
+        capabilities = EMBEDDED
+        if self.options.stack == "attach":
+            capabilities = attach.capabilities(self.options, state, alone=self.run.workers == 1)
+            if state.app is None:
+                capabilities |= {"app_control", "exact_metrics"}
+        return Stack(state, capabilities)
+
+    def _attached(self) -> StackState:
+        return attach.attach(self.options, self.run.folder)
+
+    def _embedded(self) -> StackState:
+        home = Home(self.options.home)
+        home.clear_old_runs(self.run.folder)
+        with one_at_a_time(home.kept_lock_path):
+            kept = read_state(home.kept_path)
+            if kept is not None and kept.alive:
+                return kept
+            state = self._start_embedded(keep=self.options.keep_stack)
+            if self.options.keep_stack:
+                # A kept stack's folder must not be cleared away as an old run.
+                (state.folder / "in-use").touch()
+                write_state(home.kept_path, state)
+            return state
+
+    def _start_embedded(self, *, keep: bool) -> StackState:
+        folder = self.run.folder / "stack"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        state = start_embedded(
+            folder,
+            run_id=self.run.folder.name,
+            owner_pid=None if keep else self.run.owner_pid,
+            ports=self.options.port,
+            prefer_guide_ports=keep,
+        )
+        try:
+            return self._provisioned(state)
+        except BaseException:
+            end_stack(state)
+            raise
+
+    def _provisioned(self, state: StackState) -> StackState:
+        """Create the project, and tell the collector where it is (the app is told at its start)."""
+        from pytest_obsstack.clients.sentry.client import SentryClient
+        from pytest_obsstack.provision.sentry_setup import sentry_setup
+
+        if state.endpoints.sentry is None or state.control is None:
+            raise ObsstackError("The embedded stack has no error tracker to set up.")
+        with contextlib.closing(SentryClient(state.endpoints.sentry)) as client:
+            project = sentry_setup(
+                client,
+                organization=self.settings.organization,
+                team=self.settings.team,
+                project=self.settings.project,
+                platform=self.settings.platform,
+            )
+        sentry = replace(
+            state.endpoints.sentry,
+            organization=project.organization,
+            project=project.project,
+            dsn=project.dsn,
+        )
+        with contextlib.closing(EmbeddedControl(state.control)) as control:
+            control.configure("collector", collector_settings(project.dsn))
+        endpoints = self._with_others(replace(state.endpoints, sentry=sentry))
+        return state.with_endpoints(endpoints)
+
+    def _with_others(self, endpoints: Endpoints) -> Endpoints:
+        """Put servers that ``--obs-use COMPONENT=URL`` names in the place of embedded ones."""
+        use = {
+            name: url.rstrip("/")
+            for name, url in self.options.use.items()
+            if url.startswith(("http://", "https://"))
+        }
+        if "collector" in use:
+            endpoints = replace(endpoints, collector=CollectorEndpoint(use["collector"]))
+        if "prometheus" in use:
+            endpoints = replace(endpoints, prometheus=PrometheusEndpoint(use["prometheus"]))
+        if "loki" in use:
+            endpoints = replace(endpoints, loki=LokiEndpoint(use["loki"]))
+        return endpoints
+
+    # ---- the app
+
+    def app(self, spec: AppSpec) -> AppProcess:
+        """The app of this worker: the running one of an attached stack, else started now."""
+        if self._app is None:
+            self._app = self._main_app(spec)
+        return self._app
+
+    def _main_app(self, spec: AppSpec) -> AppProcess:
+        state = self.stack.state
+        if self.options.stack == "attach" and state.app is not None:
+            return _described(spec, state.app)
+        keep = state.kept and self.run.first_worker
+        port = self.options.port.get("app")
+        if keep:
+            if state.app is not None:
+                _end_app(state.app)
+            if port is None and port_is_free(GUIDE_PORTS["app"]):
+                port = GUIDE_PORTS["app"]
+        if port is not None and not self.run.first_worker:
+            port = None
+        if port is not None and not port_is_free(port):
+            raise ObsstackError(
+                "The app cannot have its port.",
+                expected=f"port {port} on 127.0.0.1 is free (--obs-port app={port})",
+                found="somebody else listens there",
+                advice="end that program, or leave out --obs-port to get a free port",
+            )
+        app = self.start_app(spec, name=self.run.worker, port=port, keep=keep)
+        if keep:
+            home = Home(self.options.home)
+            write_state(home.kept_path, state.with_app(app.running()))
+        return app
+
+    def start_app(
+        self,
+        spec: AppSpec,
+        *,
+        name: str | None = None,
+        port: int | None = None,
+        keep: bool = False,
+        endpoints: Endpoints | None = None,
+    ) -> AppProcess:
+        """Start an app of one's own against this stack; whoever calls it stops it.
+
+        Raises ``StackUnavailable`` if it does not become ready.
+        """
+        import os
+
+        self._app_count += 1
+        return start_app(
+            spec,
+            endpoints or self.stack.endpoints,
+            folder=self.run.folder,
+            name=name or f"{self.run.worker}-{self._app_count}",
+            owner_pid=None if keep else os.getpid(),
+            probe=probe_url,
+            port=port,
+        )
+
+    def close(self) -> None:
+        """End what this process started for itself: its app, its connections."""
+        kept = self._stack is not None and self._stack.state.kept and self.run.first_worker
+        if self._app is not None and not kept:
+            self._app.stop()
+        self._app = None
+        if self._stack is not None:
+            self._stack.close()
+
+
+def collector_settings(dsn: str) -> dict[str, object]:
+    """The collector's settings that send traces to the project of ``dsn``."""
+    from pytest_obsstack.wire.dsn import Dsn
+
+    parsed = Dsn.parse(dsn)
+    return {
+        "traces_endpoint": parsed.otlp_traces_url,
+        "traces_headers": {"x-sentry-auth": f"sentry sentry_key={parsed.public_key}"},
+    }
+
+
+def end_stack(state: StackState) -> bool:
+    """End the stack's processes, its app included; True when all are gone."""
+    gone = True
+    if state.app is not None:
+        gone = _end_app(state.app)
+    if state.process is not None:
+        gone = state.process.stop(_STOP_TIMEOUT_S) and gone
+    return gone
+
+
+def end_run(run: Run) -> StackState | None:
+    """End the stack of a run unless it is kept; returns its state, ``None`` if none was started."""
+    state = read_state(run.state_path)
+    if state is not None and state.kind == "embedded" and not state.kept:
+        end_stack(state)
+    return state
+
+
+def probe_url(url: str) -> str | None:
+    """What is wrong with ``GET url``, ``None`` when it answers 2xx."""
+    import httpx
+
+    try:
+        response = httpx.get(url, timeout=2.0, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"no answer ({type(error).__name__})"
+    return None if response.is_success else f"status {response.status_code}"
+
+
+def _end_app(app: RunningApp) -> bool:
+    ended = [process.stop(_STOP_TIMEOUT_S) for process in app.processes]
+    return all(ended)
+
+
+def _described(spec: AppSpec, running: RunningApp) -> AppProcess:
+    described = replace(spec, service=running.service or spec.service)
+    app = AppProcess(described, running.url.rstrip("/"), running.instance)
+    app.environment = dict(running.environment)
+    app.attached_log = None if running.log is None else Path(running.log)
+    return app
