@@ -50,6 +50,7 @@ def event_fields(catalog: Catalog, issues: Issues) -> EventFields:
         "project.name": Field("string", slug),
         "issue": Field("string", short_id),
         **{name: Field(kind, read) for name, (kind, read) in _FIELDS.items()},
+        "message": Field("text", _searched_text, lambda event: event.message),
     }
     return FieldSet(built_in, _own, _is_refused)
 
@@ -129,7 +130,6 @@ _FIELDS: dict[str, tuple[FieldType, Callable[[StoredEvent], Any]]] = {
     "timestamp": ("date", lambda event: event.timestamp_ns),
     "received": ("date", lambda event: event.received_ns),
     "title": ("string", lambda event: event.title),
-    "message": ("text", _searched_text),
     "culprit": ("string", lambda event: event.culprit),
     "location": ("string", lambda event: event.location),
     "level": ("string", lambda event: event.level),

@@ -93,7 +93,7 @@ _FIELDS: dict[str, tuple[FieldType, Callable[[Span], Any]]] = {
     "span.name": ("string", lambda span: span.name),
     "span.description": ("string", lambda span: span.description),
     "description": ("string", lambda span: span.description),
-    "message": ("text", lambda span: span.description),
+    "message": ("string", lambda span: span.description),
     "span.status": ("string", lambda span: span.status),
     "span.duration": ("duration", lambda span: span.duration_ms),
     "span.kind": ("string", lambda span: span.kind),

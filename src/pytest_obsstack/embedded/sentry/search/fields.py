@@ -29,6 +29,8 @@ class Field(Generic[R]):
 
     kind: FieldType
     read: Callable[[R], Any]
+    show: Callable[[R], Any] | None = None
+    """For a field that is searched in more than it shows."""
 
 
 class FieldSet(Generic[R]):
@@ -66,6 +68,9 @@ class FieldSet(Generic[R]):
 
     def shown(self, record: R, name: str) -> Any:
         """For answers; dates are ISO 8601 with a numeric zone, as Sentry's Discover gives them."""
+        field = self._built_in.get(name)
+        if field is not None and field.show is not None:
+            return field.show(record)
         value = self.value(record, name)
         if value is not None and self.kind_of(name) == "date":
             return iso(value).replace("Z", "+00:00")

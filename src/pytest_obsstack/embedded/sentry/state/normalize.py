@@ -15,7 +15,7 @@ _LEVELS = {"sample", "debug", "info", "warning", "error", "fatal"}
 _LEVEL_ALIASES = {"warn": "warning", "critical": "fatal", "log": "info", "trace": "debug"}
 
 
-def normalize_event(  # noqa: PLR0917 - all of them are what the envelope says beside the event
+def normalize_event(
     data: Mapping[str, Any],
     event_type: EventType,
     event_id: str,

@@ -54,7 +54,7 @@ class Outcomes:
         self._quantities: Counter[OutcomeKey] = Counter()
         self._times_seen: Counter[OutcomeKey] = Counter()
 
-    def count(  # noqa: PLR0917 - the five things that an outcome is made of
+    def count(
         self,
         project_id: int,
         category: str,

@@ -1,0 +1,92 @@
+"""The embedded Sentry-compatible server: ingest, ``/api/0``, and the seams for pages and alerts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from pytest_obsstack.embedded.journal import Journal, JournalEntry
+from pytest_obsstack.embedded.sentry.api.http import Api
+from pytest_obsstack.embedded.sentry.api.routes import ApiShell
+from pytest_obsstack.embedded.sentry.ingest import Ingest
+from pytest_obsstack.embedded.sentry.ledger import Ledger
+from pytest_obsstack.embedded.sentry.observers import Observers
+from pytest_obsstack.embedded.sentry.settings import SentrySettings
+from pytest_obsstack.embedded.sentry.state.store import SentryStore
+
+
+class SentryServer:
+    """A ``Product``.
+
+    Parts beside it (pages, alerts) read ``store``, register their journal kinds with ``ledger``,
+    their callbacks with ``observers``, their ways of logging in with ``shell.authenticators``.
+    """
+
+    name = "sentry"
+
+    def __init__(
+        self,
+        settings: SentrySettings,
+        journal: Journal,
+        *,
+        clock_ns: Callable[[], int] = time.time_ns,
+    ) -> None:
+        self.settings = settings
+        self.version = _version()
+        self.store = SentryStore(settings.limits)
+        self.observers = Observers()
+        self.ledger = Ledger(self.store, journal, self.observers)
+        self.api = Api(self.store, self.ledger, settings, clock_ns)
+        self.shell = ApiShell(self.api)
+        ingest = Ingest(self.store, self.ledger, settings.limits)
+        self.app = Starlette(
+            routes=[
+                *ingest.routes(),
+                *self.shell.routes(),
+                self.shell.fallback(),
+                Route("/_health/", _health),
+            ]
+        )
+
+    def replay(self, entry: JournalEntry) -> None:
+        self.ledger.replay(entry)
+
+    async def start(self) -> None:
+        """Nothing runs in the background."""
+
+    async def stop(self) -> None:
+        """Everything accepted is in the journal already."""
+
+    def status(self) -> dict[str, Any]:
+        store = self.store
+        telemetry = store.telemetry
+        return {
+            "public_url": self.settings.public_url,
+            "projects": [project.slug for project in store.catalog.projects.values()],
+            "issues": len(store.issues.by_id),
+            "events": len(telemetry.errors),
+            "transactions": len(telemetry.transactions),
+            "spans": len(telemetry.spans),
+            "logs": len(telemetry.logs),
+            "duplicate_deliveries": sum(count - 1 for count in telemetry.deliveries.values()),
+            "kept_items": dict(Counter(item.type for item in telemetry.kept_items)),
+        }
+
+
+async def _health(_request: Request) -> Response:
+    return PlainTextResponse("ok")
+
+
+def _version() -> str:
+    try:
+        return f"{version('pytest-obsstack')}+embedded"
+    except PackageNotFoundError:
+        return "0+embedded"
