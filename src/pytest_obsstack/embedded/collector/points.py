@@ -30,7 +30,7 @@ _KINDS: dict[tuple[str | None, bool], MetricKind] = {
     ("histogram", False): "histogram",
     ("summary", False): "summary",
 }
-_EMBEDDED_ADVICE = "use --obs-stack=compose, or --obs-use otel-collector=URL"
+_EMBEDDED_ADVICE = "use --obs-stack=compose, or --obs-use collector=URL"
 
 
 @dataclass(frozen=True)

@@ -83,7 +83,7 @@ async def _body(request: Request, limit_bytes: int) -> bytes:
         raise BodyError(
             "not supported by the embedded OpenTelemetry Collector: "
             f"Content-Encoding {content_encoding}; "
-            "use --obs-stack=compose, or --obs-use otel-collector=URL"
+            "use --obs-stack=compose, or --obs-use collector=URL"
         )
     if content_encoding not in _KNOWN_ENCODINGS:
         raise BodyError(f"unsupported Content-Encoding: {content_encoding}")
