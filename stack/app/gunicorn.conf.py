@@ -45,6 +45,9 @@ bind = f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 worker_class = "gthread"
 threads = 8
+# A kept connection holds up the stop for two seconds, and one that is closed just when its client
+# sends the next request fails that request.
+keepalive = 0
 # Imported once, before the fork; the SDKs and their threads start after it.
 preload_app = True
 logger_class = _JsonLogger

@@ -14,7 +14,7 @@ from telemetry.otel import Providers, otlp_pipeline, start_opentelemetry
 from telemetry.sentry import start_sentry
 from telemetry.settings import Settings
 
-STOP_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 1.5
 """For everything that is still to be sent; backends that are down may take no longer than this."""
 
 logger = logging.getLogger("app")

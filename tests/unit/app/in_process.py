@@ -78,7 +78,7 @@ class InProcess:
     def __init__(self) -> None:
         self.settings = Settings(error_rate=0.0, sentry_dsn=DSN)
         self.spans = InMemorySpanExporter()
-        self.logs = InMemoryLogRecordExporter()
+        self.logs = InMemoryLogRecordExporter()  # type: ignore[no-untyped-call]
         # Each collection gives what came since the one before.
         delta = AggregationTemporality.DELTA
         self.metrics = InMemoryMetricReader({Counter: delta, Histogram: delta})
@@ -92,13 +92,14 @@ class InProcess:
         )
         assert self.providers.logs is not None
         self.handler = OtlpHandler(self.providers.logs)
-        self._items: list[tuple[str, dict[str, Any]]] = []
+        self.items: list[tuple[str, dict[str, Any]]] = []
+        """Items of Sentry's envelopes since the last request began."""
 
     @contextmanager
     def reporting(self, **changes: Any) -> Iterator[None]:
         """The app with Sentry's SDK started under settings changed so."""
         settings = replace(self.settings, **changes)
-        items = self._items
+        items = self.items
 
         class Recorder(Transport):
             def capture_envelope(self, envelope: Envelope) -> None:
@@ -134,7 +135,7 @@ class InProcess:
     ) -> Seen:
         """Sends one request, by default with a new sampled trace, and gives what came of it."""
         context = context or TraceContext.new()
-        self._items.clear()
+        self.items.clear()
         self.spans.clear()
         self.logs.clear()
         client = self.app.test_client()
@@ -145,7 +146,7 @@ class InProcess:
         return Seen(
             response,
             context,
-            tuple(self._items),
+            tuple(self.items),
             tuple(self.spans.get_finished_spans()),
             tuple(self.logs.get_finished_logs()),
         )

@@ -152,7 +152,9 @@ def test_a_secret_found_by_name_is_masked_in_texts_too() -> None:
 def test_parts_of_cookie_and_authorization_lines_are_masked_in_texts() -> None:
     event = filtered(
         {
-            "request": {"headers": {"COOKIE": "a=cookie-value-1; b=x", "authorization": "Basic dXNlcg"}},
+            "request": {
+                "headers": {"COOKIE": "a=cookie-value-1; b=x", "authorization": "Basic dXNlcg"}
+            },
             "extra": {"note": "got cookie-value-1 and dXNlcg"},
         }
     )  # fmt: skip
