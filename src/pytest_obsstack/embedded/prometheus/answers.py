@@ -16,7 +16,11 @@ from pytest_obsstack.embedded.prometheus.engine.query import (
     VectorResult,
 )
 from pytest_obsstack.embedded.prometheus.engine.values import QueryError, QueryTimeout
-from pytest_obsstack.embedded.prometheus.format import sample_value, timestamp_text
+from pytest_obsstack.embedded.prometheus.format import (
+    plain_float,
+    sample_value,
+    timestamp_text,
+)
 
 ErrorType = Literal[
     "bad_data", "execution", "timeout", "internal", "not_found", "unavailable", "canceled"
@@ -119,7 +123,8 @@ def _result(result: Result) -> tuple[str, list[Any]]:
             for series in result.series
         ]
     if isinstance(result, ScalarResult):
-        return "scalar", [json_time(result.at_ms), sample_value(result.value)]
+        # Unlike a sample's value, never with an exponent.
+        return "scalar", [json_time(result.at_ms), plain_float(result.value)]
     return "string", [json_time(result.at_ms), result.value]
 
 

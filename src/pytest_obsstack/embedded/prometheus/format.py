@@ -110,9 +110,9 @@ def _scientific(value: float) -> str:
 def parse_float(text: str) -> float:
     """``strconv.ParseFloat``; raises ``ValueError``.
 
-    Python reads some texts that Go does not: those with spaces around or with underscores.
+    Python reads texts with spaces around, Go does not.
     """
-    if "_" in text or text != text.strip():
+    if text != text.strip():
         raise ValueError(f"invalid float: {text!r}")
     return float(text)
 

@@ -15,7 +15,7 @@ from pytest_obsstack.embedded.prometheus.answers import ApiError, invalid_parame
 from pytest_obsstack.embedded.prometheus.format import parse_duration_ms, parse_float, quote
 from pytest_obsstack.embedded.prometheus.promql.ast import Matcher
 from pytest_obsstack.embedded.prometheus.promql.errors import PromqlParseError
-from pytest_obsstack.embedded.prometheus.promql.parser import parse_selector
+from pytest_obsstack.embedded.prometheus.promql.selectors import parse_selector
 
 _FORM = "application/x-www-form-urlencoded"
 _RFC3339 = re.compile(

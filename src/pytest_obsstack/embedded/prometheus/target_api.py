@@ -17,7 +17,7 @@ from pytest_obsstack.embedded.prometheus.model import Metadata
 from pytest_obsstack.embedded.prometheus.params import Params
 from pytest_obsstack.embedded.prometheus.promql.ast import Matcher
 from pytest_obsstack.embedded.prometheus.promql.errors import PromqlParseError
-from pytest_obsstack.embedded.prometheus.promql.parser import parse_selector
+from pytest_obsstack.embedded.prometheus.promql.selectors import parse_selector
 from pytest_obsstack.embedded.prometheus.scrape import ScrapeLoop, ScrapeManager
 from pytest_obsstack.embedded.prometheus.target import Target
 

@@ -100,7 +100,9 @@ def blanks_end(line: str, position: int) -> int:
 
 def read_float(text: str, line_number: int) -> float:
     try:
-        return parse_float(text)
+        if "_" not in text:
+            return parse_float(text)
+        raise ExpositionError(f"line {line_number}: unsupported character in float")
     except ValueError:
         raise ExpositionError(
             f"line {line_number}: strconv.ParseFloat: parsing {quote(text)}: invalid syntax"

@@ -46,13 +46,9 @@ _SYMBOLS = frozenset("(){}[],=:")
 _OPERATORS = re.compile(r"==|!=|<=|>=|[-+*/%^<>@]")
 _MATCH_OPERATORS = re.compile(r"=~|!~|!=|=")
 _ALPHANUMERIC = re.compile(r"[A-Za-z0-9_]")
-_NUMBER = re.compile(
-    r"0[xX](?:_?[0-9a-fA-F])+|(?:\d(?:_?\d)*\.?(?:\d(?:_?\d)*)?|\.\d(?:_?\d)*)"
-    r"(?:[eE][+-]?\d(?:_?\d)*)?",
-    re.ASCII,
-)
-_DURATION = re.compile(r"\d+(?:[smhdwy]s?)(?:\d+[smhdw]s?)*", re.ASCII)
-_BROKEN_NUMBER = re.compile(r"[0-9._]*(?:[eE][-+]?)?[smhdwy]*", re.ASCII)
+_DECIMAL, _HEXADECIMAL = "0123456789", "0123456789abcdefABCDEF"
+_UNITS = re.compile(r"[smhdwy]s?(?:\d+[smhdw]s?)*", re.ASCII)
+_BROKEN_UNITS = re.compile(r"[smhdwy]s?(?:\d+[smhdw]s?)*(?:\d+|\w)", re.ASCII)
 _SIMPLE_ESCAPES = "abfnrtv\\"
 _NUMERIC_ESCAPES = {"x": (2, 16, 0xFF), "u": (4, 16, 0x10FFFF), "U": (8, 16, 0x10FFFF)}
 
@@ -69,6 +65,9 @@ class Token:
         """How an error text names the token."""
         if self.kind == "end":
             return "end of input"
+        if self.text == "@" and self.kind == "operator":
+            # Prometheus has no name for this one and shows the number of its kind.
+            return '"<Item 57400>" <op:@>'
         if self.kind == "operator":
             return f"<op:{self.text}>"
         if self.kind == "aggregator":
@@ -156,11 +155,13 @@ class _Lexer:
         operator = _OPERATORS.match(self._query, self._position)
         if operator:
             return self._take("operator", len(operator[0]))
-        if char == ":" and self._in_brackets:
+        if self._in_brackets and (char == ":" or _LABEL_WORD.match(char)):
+            # Prometheus takes a letter here for a colon.
             if self._after_colon:
-                raise self._fail("unexpected colon ':'")
+                raise self._fail(f"unexpected colon {quote_rune(char)}", self._position)
             self._after_colon = True
-            return self._take("symbol", 1)
+            self._position += 1
+            return Token("symbol", ":", self._position - 1)
         word = _WORD.match(self._query, self._position)
         if word:
             return self._word(word[0])
@@ -185,7 +186,7 @@ class _Lexer:
             if not self._in_brackets:
                 raise self._fail("unexpected right bracket ']'")
             self._in_brackets = False
-        elif char not in _SYMBOLS:
+        elif char == "}" or char not in _SYMBOLS:
             raise self._fail(f"unexpected character: {quote_rune(char)}")
         return self._take("symbol", 1)
 
@@ -252,15 +253,48 @@ class _Lexer:
         return self._take(kind, len(word))
 
     def _number_or_duration(self) -> Token:
-        number = _NUMBER.match(self._query, self._position)
-        if number and not _ALPHANUMERIC.match(self._query, number.end()):
-            return self._take("number", len(number[0]))
-        duration = _DURATION.match(self._query, self._position)
-        if duration and not _ALPHANUMERIC.match(self._query, duration.end()):
-            return self._take("duration", len(duration[0]))
-        broken = _BROKEN_NUMBER.match(self._query, self._position)
-        text = broken[0] if broken else ""
+        end, is_number = self._number_end()
+        if is_number:
+            return self._take("number", end - self._position)
+        units = _UNITS.match(self._query, end)
+        if units and not _ALPHANUMERIC.match(self._query, units.end()):
+            return self._take("duration", units.end() - self._position)
+        broken = _BROKEN_UNITS.match(self._query, end)
+        text = self._query[self._position : broken.end() if broken else end]
         raise self._fail(f"bad number or duration syntax: {quote(text)}")
+
+    def _number_end(self) -> tuple[int, bool]:
+        """How far a number was read, and whether it is one.
+
+        What is no number that way may still be one that cannot be parsed, such as ``1e5.2``: the
+        lexer only sees to it that a point and an exponent come once and underscores between digits.
+        """
+        query, position, digits = self._query, self._position, _DECIMAL
+        if query[position] == "0" and query[position + 1 : position + 2] in ("x", "X"):
+            position += 2
+            position += query.startswith("_", position)
+            digits = _HEXADECIMAL
+        start = position
+        point = exponent = False
+        while (char := query[position : position + 1]) and char in digits + "._eE":
+            after = query[position + 1 : position + 2]
+            if char == ".":
+                if point or after in ("_", ".") or digits is _HEXADECIMAL:
+                    return position + 1 + (after in ("_", ".") and not point), False
+                point = True
+            elif char in "eE" and position > start:
+                if exponent:
+                    return position + 1, False
+                exponent = True
+                if after in ("+", "-"):
+                    position += 1
+                    after = query[position + 1 : position + 2]
+                if after == "" or after in "._eE":
+                    return position + 1 + len(after), False
+            elif char == "_" and (after == "" or after in "._eE"):
+                return position + 1 + len(after), False
+            position += 1
+        return position, position > start and not _ALPHANUMERIC.match(query, position)
 
     def _string(self, delimiter: str) -> Token:
         start = position = self._position

@@ -7,7 +7,9 @@ import re
 from pytest_obsstack.embedded.prometheus.format import quote
 
 _INTEGER = re.compile(r"0[xX](_?[0-9a-fA-F])+|0(_?[0-7])*|[1-9](_?[0-9])*")
-_FLOAT = re.compile(r"[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)?|inf|nan", re.IGNORECASE)
+_FLOAT = re.compile(
+    r"([0-9](_?[0-9])*)?\.?([0-9](_?[0-9])*)?(e[+-]?[0-9](_?[0-9])*)?|inf|nan", re.IGNORECASE
+)
 _ESCAPE = re.compile(rb"\\([0-7]{3}|x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|.)", re.DOTALL)
 _SIMPLE = {
     b"a": b"\a",
