@@ -1,0 +1,1 @@
+"""The embedded Loki: pushes and OTLP logs in, LogQL answers out."""
