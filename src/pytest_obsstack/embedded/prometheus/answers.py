@@ -21,6 +21,7 @@ from pytest_obsstack.embedded.prometheus.format import (
     sample_value,
     timestamp_text,
 )
+from pytest_obsstack.embedded.prometheus.refusal import unsupported_text
 
 ErrorType = Literal[
     "bad_data", "execution", "timeout", "internal", "not_found", "unavailable", "canceled"
@@ -52,13 +53,6 @@ def invalid_parameter(name: str, text: str) -> ApiError:
 
 def unsupported(what: str) -> ApiError:
     return ApiError("unavailable", unsupported_text(what))
-
-
-def unsupported_text(what: str) -> str:
-    return (
-        f"not supported by the embedded Prometheus: {what}; "
-        "use --obs-stack=compose, or --obs-use prometheus=URL"
-    )
 
 
 def execution_error(error: QueryError) -> ApiError:

@@ -10,14 +10,12 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pytest_obsstack.embedded.body import BodyTooLarge
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
-from pytest_obsstack.embedded.prometheus.answers import unsupported_text
-from pytest_obsstack.embedded.prometheus.api import QueryApi, page_not_found
-from pytest_obsstack.embedded.prometheus.engine.query import QueryOptions
+from pytest_obsstack.embedded.prometheus.refusal import unsupported_text
 from pytest_obsstack.embedded.prometheus.remote_write import (
     NativeHistogram,
     RemoteWriteError,
@@ -29,7 +27,6 @@ from pytest_obsstack.embedded.prometheus.scrape import ScrapeManager, ScrapeRepo
 from pytest_obsstack.embedded.prometheus.settings import PrometheusSettings
 from pytest_obsstack.embedded.prometheus.store import AppendError, SeriesStore
 from pytest_obsstack.embedded.prometheus.target import ScrapeResult, Target, TargetKey
-from pytest_obsstack.embedded.prometheus.target_api import TargetApi
 
 VERSION = "3.5.0+obsstack.embedded"
 _MAX_AHEAD_MS = 10 * 60 * 1000
@@ -37,6 +34,23 @@ _TRIM_EVERY_MS = 60 * 1000
 # Prometheus deletes by the block, so its samples too live longer than the retention says.
 _RETENTION_SLACK = 1.5
 _MESSAGE_V2 = "io.prometheus.write.v2.Request"
+
+
+class _OnFirstRequest:
+    """An app that is made when it is first asked.
+
+    To load grammar and engine takes longer than all else at the start, and nobody waits for them
+    before the first query.
+    """
+
+    def __init__(self, make: Callable[[], ASGIApp]) -> None:
+        self._make = make
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            self._app = self._make()
+        await self._app(scope, receive, send)
 
 
 class PrometheusServer:
@@ -61,18 +75,31 @@ class PrometheusServer:
         self._scrapes.add(
             {TargetKey.of(c, address): c for c in settings.scrape_configs for address in c.targets}
         )
+        self._started_ns = clock_ns()
+        self.app: ASGIApp = Starlette(
+            routes=[
+                Route("/api/v1/write", self._write, methods=["POST"]),
+                *_management_routes(),
+                Mount("/", _OnFirstRequest(self._query_api)),
+            ]
+        )
+
+    def _query_api(self) -> ASGIApp:
+        from pytest_obsstack.embedded.prometheus.api import QueryApi, page_not_found
+        from pytest_obsstack.embedded.prometheus.engine.query import QueryOptions
+        from pytest_obsstack.embedded.prometheus.target_api import TargetApi
+
+        settings = self._settings
         options = QueryOptions(
             lookback_ms=round(settings.lookback_delta_s * 1000),
             default_step_ms=round(settings.evaluation_interval_s * 1000),
             timeout_s=settings.query_timeout_s,
             max_samples=settings.max_samples_per_query,
         )
-        self.app: ASGIApp = Starlette(
+        return Starlette(
             routes=[
                 *QueryApi(self.store, options, self._now_ms).routes(),
-                *TargetApi(self._scrapes, VERSION, clock_ns).routes(),
-                Route("/api/v1/write", self._write, methods=["POST"]),
-                *_management_routes(),
+                *TargetApi(self._scrapes, VERSION, self._started_ns).routes(),
             ],
             exception_handlers={404: page_not_found},
         )

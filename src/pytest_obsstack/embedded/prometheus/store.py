@@ -11,10 +11,14 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from pytest_obsstack.embedded.prometheus.format import general_float
 from pytest_obsstack.embedded.prometheus.model import Exemplar, Labels, is_stale
-from pytest_obsstack.embedded.prometheus.promql.ast import Matcher
+
+if TYPE_CHECKING:
+    # Not needed to run; the grammar would cost the start of the server more than the store does.
+    from pytest_obsstack.embedded.prometheus.promql.ast import Matcher
 
 
 class AppendError(Exception):

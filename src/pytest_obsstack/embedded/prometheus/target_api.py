@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from starlette.requests import Request
@@ -25,10 +25,10 @@ _NEVER = "0001-01-01T00:00:00Z"
 
 
 class TargetApi:
-    def __init__(self, scrapes: ScrapeManager, version: str, clock_ns: Callable[[], int]) -> None:
+    def __init__(self, scrapes: ScrapeManager, version: str, started_ns: int) -> None:
         self._scrapes = scrapes
         self._version = version
-        self._started_ns = clock_ns()
+        self._started_ns = started_ns
 
     def routes(self) -> list[Route]:
         endpoints: dict[str, Endpoint] = {

@@ -54,6 +54,7 @@ from pytest_obsstack.embedded.prometheus.promql.ast import (
     VectorSelector,
     unwrap,
 )
+from pytest_obsstack.embedded.prometheus.refusal import unsupported_text
 from pytest_obsstack.embedded.prometheus.store import Series, SeriesStore
 
 _COUNTER_SUFFIXES = ("_total", "_sum", "_count", "_bucket")
@@ -250,10 +251,7 @@ class Evaluator:
             return clamped(vector, parameters[0], math.inf)
         if name == "clamp_max":
             return clamped(vector, -math.inf, parameters[0])
-        raise QueryError(
-            f"not supported by the embedded Prometheus: the function {name}; "
-            "use --obs-stack=compose, or --obs-use prometheus=URL"
-        )
+        raise QueryError(unsupported_text(f"the function {name}"))
 
     def _range_function(self, call: Call, at_ms: int) -> Vector:
         name = call.function.name

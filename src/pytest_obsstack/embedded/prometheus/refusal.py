@@ -1,0 +1,10 @@
+"""How the embedded Prometheus says what it cannot do."""
+
+from __future__ import annotations
+
+
+def unsupported_text(what: str) -> str:
+    return (
+        f"not supported by the embedded Prometheus: {what}; "
+        "use --obs-stack=compose, or --obs-use prometheus=URL"
+    )
