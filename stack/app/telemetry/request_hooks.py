@@ -23,6 +23,8 @@ DEFAULT_REGION = "us-east-1"
 DEFAULT_CUSTOMER_TIER = "standard"
 
 access_logger = logging.getLogger(ACCESS_LOGGER)
+# Whatever LOG_LEVEL is: that the record of the end came shows that all others came, too.
+access_logger.setLevel(logging.INFO)
 
 
 def instrument(app: Flask, settings: Settings) -> None:

@@ -157,6 +157,12 @@ def test_the_last_record_of_every_request_tells_that_it_is_finished(
     assert isinstance(attributes["duration_ms"], float)
 
 
+def test_the_last_record_comes_whatever_the_level(simple_app: InProcess) -> None:
+    with simple_app.reporting(log_level=logging.CRITICAL):
+        seen = simple_app.request("/error")
+    assert seen.log_lines == [("app.access", "INFO", "request finished")]
+
+
 def test_the_last_record_is_neither_breadcrumb_nor_event(reporting: InProcess) -> None:
     seen = reporting.request("/error")
     text = json.dumps(seen.items)
