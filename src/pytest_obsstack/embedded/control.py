@@ -58,7 +58,7 @@ def control_app(host: Host, token: str) -> Starlette:
                 "job": r.job,
                 "instance": r.instance,
                 "health": r.health,
-                "error": r.last_error,
+                "error": r.error,
             }
             for r in await host.scrape(job)
         ]

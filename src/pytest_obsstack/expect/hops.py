@@ -252,7 +252,7 @@ def _exporter_error(context: Context, exporter: str) -> str | None:
     products: dict[str, Any] = context.stack.status()["products"]
     state = products.get("collector", {}).get("exporters", {}).get(exporter, {})
     error = state.get("last_error")
-    return str(error) if error else None
+    return str(error["text"]) if error else None
 
 
 def _spans_in_sentry(context: Context) -> Hop:
