@@ -23,7 +23,8 @@ _REDACTED = "[REDACTED]"
 class CollectorSettings:
     """Settings of the pipeline; an empty endpoint means that this exporter has none.
 
-    Raises ``ValueError`` for an endpoint that is not an http or https URL.
+    Raises ``ValueError`` for an endpoint that is not an http or https URL, or a header's value that
+    cannot be sent.
     """
 
     traces_endpoint: str = ""
@@ -41,10 +42,20 @@ class CollectorSettings:
     """Of a request's body, unpacked (``max_request_body_size``)."""
 
     def __post_init__(self) -> None:
-        for name in ("traces_endpoint", "logs_endpoint"):
-            endpoint = getattr(self, name)
-            parts = urlsplit(endpoint)
-            if endpoint and (parts.scheme not in ("http", "https") or not parts.hostname):
+        given: dict[str, Mapping[str, Any]] = {
+            "traces_headers": self.traces_headers,
+            "logs_headers": self.logs_headers,
+        }
+        for name, headers in given.items():
+            for header, value in headers.items():
+                if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+                    # The value may be a key: it is not told.
+                    raise ValueError(f"{name}: expected printable ASCII text for {header}")
+        for name, endpoint in (
+            ("traces_endpoint", self.traces_endpoint),
+            ("logs_endpoint", self.logs_endpoint),
+        ):
+            if endpoint and not _is_http_url(endpoint):
                 raise ValueError(f"{name}: expected an http or https URL, found {endpoint!r}")
 
     @classmethod
@@ -103,6 +114,15 @@ class CollectorSettings:
             "sending_queue": {"enabled": False},
             "retry_on_failure": {"enabled": False},
         }
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def without_credentials(url: str) -> str:

@@ -32,6 +32,13 @@ def test_settings_from_json() -> None:
             {"logs_endpoint": "loki:3100"},
             "logs_endpoint: expected an http or https URL, found 'loki:3100'",
         ),
+        (
+            {"traces_headers": {"x-sentry-auth": "a\r\nb"}},
+            "^traces_headers: expected printable ASCII text for x-sentry-auth$",
+        ),
+        ({"logs_headers": {"x": 7}}, "^logs_headers: expected printable ASCII text for x$"),
+        ({"logs_endpoint": "http://loki:99999"}, "found 'http://loki:99999'"),
+        ({"logs_endpoint": "http://[::1"}, "expected an http or https URL, found"),
         ({"traces_endpoint": "http://"}, "expected an http or https URL, found 'http://'"),
     ],
 )
