@@ -3,10 +3,10 @@
 Loki HTTP API, "Ingest logs":
 
 1. The body is ``{"streams": [{"stream": {label: value}, "values": [entry, …]}, …]}``.
-2. An entry is ``[timestamp, line]`` or ``[timestamp, line, structured metadata]``; the timestamp is a
-   string of Unix nanoseconds, the metadata an object of strings.
+2. An entry is ``[timestamp, line]`` or ``[timestamp, line, structured metadata]``; the timestamp
+   is a string of Unix nanoseconds, the metadata an object of strings.
 3. A real server also takes an entry without a line (an empty line) and a label value that is a
-   number or a boolean (its JSON text); a timestamp or a metadata value that is no string it refuses.
+   number or a boolean (its JSON text); not a timestamp or a metadata value that is no string.
 """
 
 from __future__ import annotations

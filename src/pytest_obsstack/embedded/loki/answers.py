@@ -35,9 +35,9 @@ def streams(
     for entry in entries:
         labels = entry.labels.of_stream() if categorized else entry.labels.all()
         key = label_key(labels)
-        if interval_ns and key in last_ns:
-            if abs(entry.timestamp_ns - last_ns[key]) < interval_ns:
-                continue
+        too_soon = key in last_ns and abs(entry.timestamp_ns - last_ns[key]) < interval_ns
+        if too_soon:
+            continue
         last_ns[key] = entry.timestamp_ns
         value: list[Any] = [str(entry.timestamp_ns), entry.line]
         if categorized:
@@ -61,7 +61,7 @@ def _categories(entry: FoundEntry) -> dict[str, dict[str, str]]:
 
 
 def vector(value: Value, time_ns: int, *, keep_order: bool) -> dict[str, Any]:
-    """``data`` of an instant query: a vector, in order of labels unless it was sorted, or a scalar."""
+    """``data`` of an instant query: a scalar, or a vector in order of labels unless sorted."""
     if isinstance(value, float):
         return {"resultType": "scalar", "result": [_seconds(time_ns), format_float(value)]}
     keys = list(value) if keep_order else sorted(value)

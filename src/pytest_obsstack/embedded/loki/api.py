@@ -63,9 +63,7 @@ Answer = Callable[[Request, Params], dict[str, Any]]
 class QueryApi:
     """Read-only answers from a store."""
 
-    def __init__(
-        self, store: Store, settings: LokiSettings, clock_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, store: Store, settings: LokiSettings, clock_ns: Callable[[], int]) -> None:
         self._store = store
         self._settings = settings
         self._clock_ns = clock_ns
@@ -118,7 +116,7 @@ class QueryApi:
         self._check_series(values)
         return {"status": "success", "data": answers.matrix(steps_ns, values)}
 
-    def _query(self, request: Request, params: Params) -> dict[str, Any]:
+    def _query(self, _request: Request, params: Params) -> dict[str, Any]:
         asked = instant_params(params, self._clock_ns())
         query = parse_query(asked.query)
         if isinstance(query, LogQuery):
@@ -153,7 +151,7 @@ class QueryApi:
 
     # Labels ---------------------------------------------------------------------------------------
 
-    def _labels(self, request: Request, params: Params) -> dict[str, Any]:
+    def _labels(self, _request: Request, params: Params) -> dict[str, Any]:
         streams = self._selected(params, params.get("query"))
         return _listed(sorted({name for stream in streams for name in stream.labels}))
 
@@ -162,7 +160,7 @@ class QueryApi:
         streams = self._selected(params, params.get("query"))
         return _listed(sorted({s.labels[name] for s in streams if name in s.labels}))
 
-    def _series(self, request: Request, params: Params) -> dict[str, Any]:
+    def _series(self, _request: Request, params: Params) -> dict[str, Any]:
         selectors = params.all("match[]", "match") or ["{}"]
         found = {s.key: s.labels for text in selectors for s in self._selected(params, text)}
         return {"status": "success", "data": [found[key] for key in sorted(found)]}

@@ -11,7 +11,12 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 
 from pytest_obsstack.embedded.body import BodyLimits, read_body
-from pytest_obsstack.embedded.loki.go_text import GoNumberError, format_duration, parse_float, parse_int
+from pytest_obsstack.embedded.loki.go_text import (
+    GoNumberError,
+    format_duration,
+    parse_float,
+    parse_int,
+)
 from pytest_obsstack.embedded.loki.logql.errors import QueryLimitError
 from pytest_obsstack.embedded.loki.logql.units import UnitError, parse_prometheus_duration
 from pytest_obsstack.embedded.loki.settings import LokiSettings
@@ -110,8 +115,7 @@ def range_params(params: Params, settings: LokiSettings, now_ns: int) -> RangePa
     step_ns = _step(params.get("step"), length_ns)
     if step_ns <= 0:
         raise ParameterError(
-            "zero or negative query resolution step widths are not accepted. "
-            "Try a positive integer"
+            "zero or negative query resolution step widths are not accepted. Try a positive integer"
         )
     if length_ns // step_ns > settings.max_query_points:
         raise ParameterError(
@@ -221,7 +225,13 @@ def _duration(text: str) -> int:
 def _prometheus_duration(duration_ns: int) -> str:
     """A duration as Prometheus prints it: ``30d1h``."""
     text, rest = "", duration_ns // 1_000_000
-    for unit, size_ms in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)):
+    for unit, size_ms in (
+        ("d", 86_400_000),
+        ("h", 3_600_000),
+        ("m", 60_000),
+        ("s", 1000),
+        ("ms", 1),
+    ):
         count, rest = divmod(rest, size_ms)
         text += f"{count}{unit}" if count else ""
     return text or "0s"

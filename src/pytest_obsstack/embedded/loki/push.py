@@ -22,9 +22,7 @@ _ENCODINGS = frozenset({"", "identity", "gzip", "deflate", "snappy"})
 class PushHandlers:
     """The two ways in."""
 
-    def __init__(
-        self, settings: LokiSettings, accept: Accept, clock_ns: Callable[[], int]
-    ) -> None:
+    def __init__(self, settings: LokiSettings, accept: Accept, clock_ns: Callable[[], int]) -> None:
         self._limits = BodyLimits(settings.max_push_packed_bytes, settings.max_push_unpacked_bytes)
         self._accept = accept
         self._clock_ns = clock_ns
@@ -89,8 +87,10 @@ def _media_type(request: Request) -> str:
 
 
 def _otlp_error(status: int, message: str) -> Response:
-    """A protobuf ``google.rpc.Status`` whatever was asked for, with nothing but a message (field 2):
-    unlike the OTLP specification, Loki sets no code."""
+    """A protobuf ``google.rpc.Status`` whatever was sent, with nothing but a message (field 2).
+
+    Unlike the OTLP specification, Loki sets no code.
+    """
     text = message.encode()
     size, prefix = len(text), bytearray(b"\x12")
     while size > 0x7F:

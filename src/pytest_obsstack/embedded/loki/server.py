@@ -116,11 +116,11 @@ class LokiServer:
             exception_handlers={404: _not_found},
         )
 
-    async def _metrics(self, request: Request) -> Response:
+    async def _metrics(self, _request: Request) -> Response:
         text = self._counters.exposition(self._store.stream_count, self._store.entry_count)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
-    async def _build_info(self, request: Request) -> Response:
+    async def _build_info(self, _request: Request) -> Response:
         info = {
             "version": self.version,
             "revision": "",
@@ -132,14 +132,14 @@ class LokiServer:
         return Response(orjson.dumps(info), media_type="application/json")
 
 
-async def _ready(request: Request) -> Response:
+async def _ready(_request: Request) -> Response:
     return PlainTextResponse("ready\n")
 
 
-async def _flush(request: Request) -> Response:
+async def _flush(_request: Request) -> Response:
     """Everything is visible at once, so there is nothing to flush."""
     return Response(status_code=204)
 
 
-async def _not_found(request: Request, error: Exception) -> Response:
+async def _not_found(_request: Request, _error: Exception) -> Response:
     return PlainTextResponse("404 page not found\n", 404)

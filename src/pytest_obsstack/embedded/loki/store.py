@@ -52,7 +52,6 @@ class Stream:
         last = bisect_left(self.entries, end_ns, lo=first, key=_timestamp_of)
         return self.entries[first:last]
 
-
     def has_between(self, start_ns: int, end_ns: int) -> bool:
         """Whether there is an entry with ``start_ns <= time <= end_ns``."""
         first = bisect_left(self.entries, start_ns, key=_timestamp_of)
@@ -113,12 +112,12 @@ class Store:
         for key, stream in list(self._streams.items()):
             kept = bisect_left(stream.entries, before_ns, key=_timestamp_of)
             for entry in stream.entries[:kept]:
-                self._forget_trace(stream, entry)
+                self._forget_trace(entry)
             del stream.entries[:kept]
             if not stream.entries:
                 del self._streams[key]
 
-    def _forget_trace(self, stream: Stream, entry: LokiEntry) -> None:
+    def _forget_trace(self, entry: LokiEntry) -> None:
         trace_id = entry.metadata.get(TRACE_ID)
         if trace_id is None:
             return

@@ -16,7 +16,7 @@ def combine(operation: BinaryOperation, left: Vector | float, right: Vector | fl
     """The vector of an operation of which at least one side is a vector. ``EvaluationError``."""
     if isinstance(left, float):
         if isinstance(right, float):
-            raise AssertionError("two numbers are calculated by the parser")
+            raise EvaluationError("two numbers are no vector")  # the parser calculates them
         return _with_number(operation, right, left, number_is_left=True)
     if isinstance(right, float):
         return _with_number(operation, left, right, number_is_left=False)
@@ -39,9 +39,7 @@ def _with_number(
     return result
 
 
-def _result(
-    operation: BinaryOperation, left: float, right: float, kept: float
-) -> float | None:
+def _result(operation: BinaryOperation, left: float, right: float, kept: float) -> float | None:
     """The value of a pair; None where a comparison filters it away, ``kept`` where it does not."""
     value = calculate(operation.op, left, right)
     if operation.op in COMPARISONS and not operation.returns_bool:
@@ -72,9 +70,7 @@ def _matched(operation: BinaryOperation, many: Vector, one: Vector, *, swapped: 
         signature = _signature(labels, matching)
         if signature in partners:
             side = "left" if swapped else "right"
-            raise EvaluationError(
-                f"found duplicate series on the {side} hand-side;{_MANY_TO_MANY}"
-            )
+            raise EvaluationError(f"found duplicate series on the {side} hand-side;{_MANY_TO_MANY}")
         partners[signature] = (labels, value)
     result: Vector = {}
     seen: set[LabelKey] = set()

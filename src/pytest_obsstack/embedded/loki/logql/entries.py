@@ -30,7 +30,12 @@ def find_entries(
     pipeline = Pipeline(query.stages)
     streams = store.select(labels_test(query.matchers))
     runs = [
-        _run(pipeline, stream, _candidates(store, pipeline, stream, start_ns, end_ns), newest_first)
+        _run(
+            pipeline,
+            stream,
+            _candidates(store, pipeline, stream, start_ns, end_ns),
+            newest_first=newest_first,
+        )
         for stream in streams
     ]
     if len(runs) == 1:
@@ -48,7 +53,7 @@ def _candidates(
 
 
 def _run(
-    pipeline: Pipeline, stream: Stream, entries: list[LokiEntry], newest_first: bool
+    pipeline: Pipeline, stream: Stream, entries: list[LokiEntry], *, newest_first: bool
 ) -> Iterator[FoundEntry]:
     ordered: Iterable[LokiEntry] = reversed(entries) if newest_first else entries
     for entry in ordered:

@@ -10,8 +10,11 @@ class LogQLError(Exception):
 
 
 class ParseError(LogQLError):
-    """The text is no query. Line and column count from 1; 0 is what Loki tells where its scanner
-    has lost the position (of the line: after a token of two characters, or a duration)."""
+    """The text is no query.
+
+    Line and column count from 1. Loki tells line 0 where its scanner has lost it, which happens at
+    tokens of two characters and at durations.
+    """
 
     def __init__(self, reason: str, line: int = 0, column: int = 0) -> None:
         at = f" at line {line}, col {column}" if line or column else " "

@@ -41,10 +41,10 @@ def keeps_order(query: MetricExpr) -> bool:
 def _evaluator(store: Store, query: MetricExpr, first_ns: int, last_ns: int) -> Evaluator:
     if isinstance(query, NumberLiteral):
         number = query.value
-        return lambda step_ns: number
+        return lambda _: number
     if isinstance(query, VectorLiteral):
         vector: Vector = {(): query.value}
-        return lambda step_ns: vector
+        return lambda _: vector
     if isinstance(query, RangeAggregation):
         return RangeEvaluator(store, query, first_ns, last_ns).at
     if isinstance(query, BinaryOperation):

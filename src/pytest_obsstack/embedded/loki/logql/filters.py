@@ -72,7 +72,7 @@ def _term_test(stage: LineFilter, term: LineFilterTerm) -> LineTest:
 
 
 def labels_test(stage: LabelFilter) -> LabelsTest:
-    """Whether labels pass; a value that cannot be converted passes with an error. ``ParseError``."""
+    """Whether labels pass; what cannot be converted passes with an error. Raises ``ParseError``."""
     if isinstance(stage, Matcher):
         name, test = stage.name, matcher_test(stage)
         return lambda labels: test(labels.get(name))

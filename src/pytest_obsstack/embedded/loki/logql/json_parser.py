@@ -41,7 +41,7 @@ _DECODER = json.JSONDecoder(
 
 
 def json_stage(parser: JsonParser) -> StageFunction:
-    """``json``, or ``json label="path", …``. Raises ``StageError`` for a path that does not parse."""
+    """``json``, or ``json label="path", …``. ``StageError`` for a path that does not parse."""
     if parser.extractions:
         return _chosen_fields(parser)
     return _all_fields
@@ -60,11 +60,11 @@ def _all_fields(line: str, labels: EntryLabels) -> str:
         except json_scan.JsonScanError as error:
             labels.set_error(JSON_ERROR, str(error))
     else:
-        _extract_pairs(pairs, "", labels, "\\u" in line)
+        _extract_pairs(pairs, "", labels, has_escapes="\\u" in line)
     return line
 
 
-def _extract_pairs(pairs: _Pairs, prefix: str, labels: EntryLabels, has_escapes: bool) -> None:
+def _extract_pairs(pairs: _Pairs, prefix: str, labels: EntryLabels, *, has_escapes: bool) -> None:
     for key, value in pairs:
         name = _joined(prefix, key)
         if not name or value is None:
@@ -74,7 +74,7 @@ def _extract_pairs(pairs: _Pairs, prefix: str, labels: EntryLabels, has_escapes:
         elif isinstance(value, bool):
             labels.extract(name, "true" if value else "false")
         elif isinstance(value, _Pairs):
-            _extract_pairs(value, name, labels, has_escapes)
+            _extract_pairs(value, name, labels, has_escapes=has_escapes)
 
 
 def _scan_object(text: str, prefix: str, labels: EntryLabels) -> None:

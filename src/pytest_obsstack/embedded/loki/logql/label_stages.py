@@ -1,5 +1,4 @@
-"""The stages that change labels or the line: ``drop``, ``keep``, ``label_format``, ``line_format``,
-``decolorize``."""
+"""The stages that change labels or the line: drop, keep, label_format, line_format, decolorize."""
 
 from __future__ import annotations
 
@@ -31,7 +30,7 @@ _COLOR = re.compile(r"\x1b\[[0-9;]*[a-zA-Z]")
 
 def decolorize_stage() -> StageFunction:
     """The line without ANSI colour sequences."""
-    return lambda line, labels: _COLOR.sub("", line)
+    return lambda line, _: _COLOR.sub("", line)
 
 
 def drop_stage(stage: DropLabels) -> StageFunction:

@@ -1,4 +1,4 @@
-"""The labels of one entry on its way through a pipeline: of its stream, its metadata, parsed ones."""
+"""The labels of one entry in a pipeline: those of its stream, its metadata, parsed ones."""
 
 from __future__ import annotations
 
@@ -58,8 +58,10 @@ class EntryLabels:
         self.parsed[name] = value
 
     def extract(self, name: str, value: str) -> None:
-        """Set a label that a parser found: it hides neither a label of the stream nor metadata, and
-        the first of two values holds."""
+        """Set a label that a parser found.
+
+        It hides neither a label of the stream nor metadata, and the first of two values holds.
+        """
         target = self.extracted_name(name)
         if target not in self._extracted:
             self._extracted.add(target)

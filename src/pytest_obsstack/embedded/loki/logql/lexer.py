@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import NoReturn
 
 from pytest_obsstack.embedded.loki.logql.errors import ParseError
 from pytest_obsstack.embedded.loki.logql.units import (
@@ -65,8 +64,11 @@ _SIMPLE_ESCAPES = dict(zip('abfnrtv\\"', '\a\b\f\n\r\t\v\\"', strict=True))
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """``kind`` is the name in error texts; ``text`` what it stands for (a string unquoted);
-    ``amount`` the nanoseconds of a duration or range, the bytes of a size."""
+    """A token by its name in error texts (``kind``).
+
+    ``text`` is what it stands for (a string unquoted), ``amount`` the nanoseconds of a duration or
+    range, the bytes of a size.
+    """
 
     kind: str
     text: str
@@ -76,7 +78,7 @@ class Token:
 
 
 class TokenStream:
-    """The tokens of a query, scanned one ahead: an error in the text counts only once it is reached."""
+    """The tokens of a query, scanned one ahead: a fault counts only once it is reached."""
 
     def __init__(self, query: str) -> None:
         self._query = query
@@ -95,14 +97,16 @@ class TokenStream:
 
     def expect(self, kind: str, *others: str) -> Token:
         """The next token, which must be of ``kind``. ``others`` are what else could stand there."""
-        return self.advance() if self.peek.kind == kind else self.fail(kind, *others)
+        if self.peek.kind != kind:
+            raise self.unexpected(kind, *others)
+        return self.advance()
 
-    def fail(self, *expected: str) -> NoReturn:
-        """Refuse the next token. As in Loki, more than four possibilities are not listed."""
+    def unexpected(self, *expected: str) -> ParseError:
+        """What is said of the next token; as in Loki, more than four ``expected`` are not listed."""
         reason = f"syntax error: unexpected {self.peek.kind}"
         if expected:
             reason += ", expecting " + " or ".join(expected)
-        raise ParseError(reason, self.peek.line, self.peek.column)
+        return ParseError(reason, self.peek.line, self.peek.column)
 
     def _scan(self) -> Token:
         while blank := _BLANK.match(self._query, self._at):
@@ -202,7 +206,7 @@ class TokenStream:
     def _string(self, mark: str) -> Token:
         query, at = self._query, self._at + 1
         line, column = self._position(self._at)
-        parts = []
+        parts: list[str] = []
         while at < len(query):
             char = query[at]
             if char == mark:

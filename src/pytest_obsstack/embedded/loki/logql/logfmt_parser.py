@@ -18,7 +18,7 @@ _TO_SPACE = re.compile(r"[^\x00-\x20]*")
 
 
 class LogfmtError(ValueError):
-    """A fault in a pair; ``str()`` is the decoder's message, ``end`` where the next pair may begin."""
+    """A fault in a pair: the decoder's message, and ``end``, where the next pair may begin."""
 
     def __init__(self, line: str, at: int, reason: str, end: int) -> None:
         position = len(line[:at].encode()) + 1
@@ -50,8 +50,10 @@ def logfmt_stage(parser: LogfmtParser) -> Callable[[str, EntryLabels], str | Non
 
 
 def pairs(line: str, *, strict: bool) -> Iterator[tuple[str, str]]:
-    """Keys and values; a key alone has an empty one. A faulty pair is skipped, or if ``strict``
-    raises ``LogfmtError``."""
+    """Keys and values; a key alone has an empty one.
+
+    A faulty pair is skipped, or if ``strict`` raises ``LogfmtError``.
+    """
     at = 0
     while True:
         at = _end(_GARBAGE, line, at)

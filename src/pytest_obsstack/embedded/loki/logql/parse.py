@@ -60,7 +60,7 @@ def parse_query(text: str) -> Expr:
     tokens = TokenStream(text)
     found = _expression(tokens, 0)
     if tokens.peek.kind != END:
-        tokens.fail()
+        raise tokens.unexpected()
     return found
 
 
@@ -93,7 +93,7 @@ def _expression(tokens: TokenStream, least: int, first: Expr | None = None) -> E
         returns_bool, matching = _modifiers(tokens)
         # Only ^ is right-associative.
         right = _expression(tokens, _PRECEDENCE[op] + (0 if op == "^" else 1))
-        left = _binary(op, left, right, matching, returns_bool)
+        left = _binary(op, left, right, matching, returns_bool=returns_bool)
     return left
 
 
@@ -105,7 +105,7 @@ def _operand(tokens: TokenStream) -> Expr:
         tokens.advance()
         inner = _expression(tokens, 0)
         if not tokens.take(")"):
-            tokens.fail()
+            raise tokens.unexpected()
         return inner
     if kind in (NUMBER, "+", "-"):
         return NumberLiteral(parse_number(tokens))
@@ -123,7 +123,7 @@ def _operand(tokens: TokenStream) -> Expr:
         return VectorLiteral(value)
     if kind == "variants":
         raise NotSupported("variants(…) of (…)")
-    tokens.fail()
+    raise tokens.unexpected()
 
 
 def _log_query(tokens: TokenStream) -> LogQuery:
@@ -158,7 +158,7 @@ def _log_range(tokens: TokenStream, *expected: str) -> LogRange:
     """A selector, its range, and a pipeline before or after it; parentheses around any of it."""
     matchers, stages, unwrap, span = _range_parts(tokens, *expected)
     if span is None:
-        tokens.fail()
+        raise tokens.unexpected()
     range_ns, offset_ns = span
     return LogRange(_checked(matchers, stages), range_ns, offset_ns, unwrap)
 
@@ -171,17 +171,17 @@ def _range_parts(tokens: TokenStream, *expected: str) -> _RangeParts:
     if tokens.take("("):
         matchers, stages, unwrap, span = _range_parts(tokens, "{", "(")
         if not tokens.take(")"):
-            tokens.fail(*((")",) if span else ()))
+            raise tokens.unexpected(*((")",) if span else ()))
     elif tokens.peek.kind == "{":
         matchers = parse_selector(tokens)
         span = _span(tokens)
         stages, unwrap = parse_pipeline(tokens, unwraps=True)
     else:
-        tokens.fail(*expected)
+        raise tokens.unexpected(*expected)
     if span is None:
         span = _span(tokens)
         if span is None and unwrap is not None:
-            tokens.fail(RANGE, "|")
+            raise tokens.unexpected(RANGE, "|")
     return matchers, stages, unwrap, span
 
 
@@ -206,7 +206,7 @@ def _vector_aggregation(tokens: TokenStream) -> VectorAggregation:
     inner = _expression(tokens, 0, number if parameter is None else None)
     # A log query may still become an operand here, so Loki lists nothing.
     if isinstance(inner, LogQuery) or not tokens.take(")"):
-        tokens.fail()
+        raise tokens.unexpected()
     grouping = grouping or _grouping(tokens)
     return VectorAggregation(op, inner, grouping, _parameter(op, parameter))
 
@@ -242,11 +242,11 @@ def _label_list(tokens: TokenStream, *expected: str) -> tuple[str, ...]:
     if tokens.take(")"):
         return ()
     if tokens.peek.kind != IDENTIFIER:
-        tokens.fail(*expected)
+        raise tokens.unexpected(*expected)
     labels = [tokens.advance().text]
     while not tokens.take(")"):
         if not tokens.take(","):
-            tokens.fail(",", ")")
+            raise tokens.unexpected(",", ")")
         labels.append(tokens.expect(IDENTIFIER).text)
     return tuple(labels)
 
@@ -256,7 +256,7 @@ def _label_replace(tokens: TokenStream) -> LabelReplace:
     tokens.expect("(")
     inner = _expression(tokens, 0)
     if isinstance(inner, LogQuery) or tokens.peek.kind != ",":
-        tokens.fail()
+        raise tokens.unexpected()
     texts = []
     for _ in range(4):
         tokens.expect(",")
@@ -279,7 +279,9 @@ def _modifiers(tokens: TokenStream) -> tuple[bool, Matching]:
     return returns_bool, Matching(word.kind == "on", labels, side, include)
 
 
-def _binary(op: str, left: Expr, right: Expr, matching: Matching, returns_bool: bool) -> MetricExpr:
+def _binary(
+    op: str, left: Expr, right: Expr, matching: Matching, *, returns_bool: bool
+) -> MetricExpr:
     left, right = _leg(op, left, "left"), _leg(op, right, "right")
     if isinstance(left, NumberLiteral) and isinstance(right, NumberLiteral):
         return NumberLiteral(calculate(op, left.value, right.value))

@@ -72,7 +72,8 @@ def parse_selector(tokens: TokenStream) -> tuple[Matcher, ...]:
         return ()
     matchers = [_matcher(tokens, IDENTIFIER, "}")]
     while not tokens.take("}"):
-        tokens.expect(",") if tokens.peek.kind == "," else tokens.fail("}", ",")
+        if not tokens.take(","):
+            raise tokens.unexpected("}", ",")
         matchers.append(_matcher(tokens, IDENTIFIER))
     return tuple(matchers)
 
@@ -85,12 +86,12 @@ def check_selective(matchers: tuple[Matcher, ...]) -> None:
 
 def _matcher(tokens: TokenStream, *expected: str) -> Matcher:
     if tokens.peek.kind != IDENTIFIER:
-        tokens.fail(*expected)
+        raise tokens.unexpected(*expected)
     name = tokens.advance().text
     op = tokens.take(*_MATCH_OPS)
     if op is None:
-        tokens.fail(*_MATCH_OPS)
-    return Matcher(name, cast(MatchOp, op.kind), tokens.expect(STRING).text)
+        raise tokens.unexpected(*_MATCH_OPS)
+    return Matcher(name, cast("MatchOp", op.kind), tokens.expect(STRING).text)
 
 
 def parse_pipeline(
@@ -110,7 +111,7 @@ def parse_pipeline(
 
 
 def _line_filter(tokens: TokenStream) -> LineFilter:
-    op = cast(LineFilterOp, tokens.advance().kind)
+    op = cast("LineFilterOp", tokens.advance().kind)
     terms = [_line_filter_term(tokens)]
     while tokens.take("or"):
         terms.append(_line_filter_term(tokens))
@@ -158,7 +159,7 @@ def _stage(tokens: TokenStream) -> Stage:
         tokens.advance()
         targets = _targets(tokens)
         return DropLabels(targets) if kind == "drop" else KeepLabels(targets)
-    tokens.fail()
+    raise tokens.unexpected()
 
 
 def _logfmt(tokens: TokenStream) -> LogfmtParser:
@@ -186,7 +187,9 @@ def _assignments(tokens: TokenStream) -> tuple[LabelAssignment, ...]:
     while True:
         label = tokens.expect(IDENTIFIER).text
         tokens.expect("=")
-        value = tokens.take(IDENTIFIER, STRING) or tokens.fail(IDENTIFIER, STRING)
+        value = tokens.take(IDENTIFIER, STRING)
+        if value is None:
+            raise tokens.unexpected(IDENTIFIER, STRING)
         found.append(LabelAssignment(label, value.text, value.kind == IDENTIFIER))
         if not tokens.take(","):
             return tuple(found)
@@ -198,7 +201,7 @@ def _targets(tokens: TokenStream) -> tuple[str | Matcher, ...]:
         name = tokens.expect(IDENTIFIER).text
         op = tokens.take(*_MATCH_OPS)
         value = tokens.expect(STRING).text if op else ""
-        found.append(Matcher(name, cast(MatchOp, op.kind), value) if op else name)
+        found.append(Matcher(name, cast("MatchOp", op.kind), value) if op else name)
         if not tokens.take(","):
             return tuple(found)
 
@@ -223,20 +226,22 @@ def _single_filter(tokens: TokenStream) -> LabelFilter:
     if tokens.take("("):
         inner = parse_label_filter(tokens)
         if not tokens.take(")"):
-            tokens.fail()
+            raise tokens.unexpected()
         return inner
     if tokens.peek.kind != IDENTIFIER:
-        tokens.fail(IDENTIFIER, "(")
+        raise tokens.unexpected(IDENTIFIER, "(")
     label = tokens.advance().text
-    op = tokens.take(*_MATCH_OPS, *_COMPARE_OPS) or tokens.fail()
+    op = tokens.take(*_MATCH_OPS, *_COMPARE_OPS)
+    if op is None:
+        raise tokens.unexpected()
     if op.kind in ("=~", "!~"):
-        return Matcher(label, cast(MatchOp, op.kind), tokens.expect(STRING).text)
+        return Matcher(label, cast("MatchOp", op.kind), tokens.expect(STRING).text)
     if op.kind in ("=", "!="):
         if text := tokens.take(STRING):
             return Matcher(label, "=" if op.kind == "=" else "!=", text.text)
         if tokens.peek.kind == "ip":
             return IpFilter(label, "=" if op.kind == "=" else "!=", _ip_call(tokens))
-    return _measured_filter(tokens, label, cast(CompareOp, op.kind))
+    return _measured_filter(tokens, label, cast("CompareOp", op.kind))
 
 
 def _measured_filter(tokens: TokenStream, label: str, op: CompareOp) -> LabelFilter:
@@ -246,7 +251,7 @@ def _measured_filter(tokens: TokenStream, label: str, op: CompareOp) -> LabelFil
         # Loki's frontend hands the query on as text, in which a size has only two digits left.
         return SizeFilter(label, op, parse_size(format_size(size.amount)))
     if tokens.peek.kind not in (NUMBER, "+", "-"):
-        tokens.fail()
+        raise tokens.unexpected()
     return NumberFilter(label, op, parse_number(tokens))
 
 

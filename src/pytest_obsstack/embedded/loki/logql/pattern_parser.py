@@ -1,5 +1,4 @@
-"""Patterns (``<ip> - <user>``) for the stage ``pattern`` and the filters ``|>`` and ``!>``, and the
-stage ``regexp``."""
+"""The stages ``pattern`` and ``regexp``, and patterns (``<_> - <_>``) in line filters."""
 
 from __future__ import annotations
 
@@ -49,13 +48,7 @@ def parse_pattern(pattern: str) -> tuple[str | Capture, ...]:
 def pattern_stage(parser: PatternParser) -> StageFunction:
     """``pattern``: a capture whose end is not found takes the rest of the line. ``ParseError``."""
     try:
-        parts = parse_pattern(parser.pattern)
-        names = [part.name for part in parts if isinstance(part, Capture) and part.name != UNNAMED]
-        if not names:
-            raise PatternError("at least one capture is required")
-        for name in names:
-            if names.count(name) > 1:
-                raise PatternError(f"duplicate capture name ({name}): invalid expression")
+        parts = _capturing(parser.pattern)
     except PatternError as error:
         raise ParseError(f"invalid pattern parser: {error}") from error
 
@@ -65,6 +58,17 @@ def pattern_stage(parser: PatternParser) -> StageFunction:
         return line
 
     return stage
+
+
+def _capturing(pattern: str) -> tuple[str | Capture, ...]:
+    parts = parse_pattern(pattern)
+    names = [part.name for part in parts if isinstance(part, Capture) and part.name != UNNAMED]
+    if not names:
+        raise PatternError("at least one capture is required")
+    for name in names:
+        if names.count(name) > 1:
+            raise PatternError(f"duplicate capture name ({name}): invalid expression")
+    return parts
 
 
 def _captures(parts: tuple[str | Capture, ...], line: str) -> list[tuple[str, str]]:
@@ -117,7 +121,7 @@ def pattern_test(pattern: str) -> Callable[[str], bool]:
 
 
 def regexp_stage(parser: RegexpParser) -> StageFunction:
-    """``regexp``: named groups become labels; a group without a match an empty one. ``ParseError``."""
+    """``regexp``: named groups become labels, empty where they match nothing. ``ParseError``."""
     try:
         expression = compile_search(parser.pattern)
     except RegexpError as error:

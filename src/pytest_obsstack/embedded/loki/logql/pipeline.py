@@ -1,4 +1,4 @@
-"""The stages of a query as one function: line and labels in, line out, or None where it is dropped."""
+"""The stages of a query as one function: line and labels in; line out, or None for dropped."""
 
 from __future__ import annotations
 
@@ -51,16 +51,16 @@ class Pipeline:
         """The line filters at the beginning: cheap, and asked before any label is looked at."""
         self._stages = [_stage_function(stage) for stage in stages[leading:]]
         self.trace_id = _trace_id(stages[leading:])
-        """The trace id that the metadata or a label of every line that passes has, if there is one."""
+        """The trace id that every line that passes has in its metadata or labels, if any."""
 
     def run(self, line: str, labels: EntryLabels) -> str | None:
         """The line after all stages but ``line_tests``; None where one dropped it."""
-        current: str | None = line
         for stage in self._stages:
-            current = stage(current, labels)
-            if current is None:
+            changed = stage(line, labels)
+            if changed is None:
                 return None
-        return current
+            line = changed
+        return line
 
 
 def filter_stage(stage: LabelFilter) -> StageFunction:
@@ -71,7 +71,7 @@ def filter_stage(stage: LabelFilter) -> StageFunction:
 def _stage_function(stage: Stage) -> StageFunction:
     if isinstance(stage, LineFilter):
         passes = line_test(stage)
-        return lambda line, labels: line if passes(line) else None
+        return lambda line, _: line if passes(line) else None
     if isinstance(stage, JsonParser):
         return json_stage(stage)
     if isinstance(stage, LogfmtParser):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import pairwise
 
 from pytest_obsstack.embedded.loki.logql.samples import collect_series
 from pytest_obsstack.embedded.loki.logql.syntax import RangeAggregation
@@ -119,7 +120,7 @@ def _rate_counter(window: Window) -> float:
     if len(values) < 2:
         return 0.0
     increase = values[-1] - values[0]
-    for before, value in zip(values, values[1:], strict=False):
+    for before, value in pairwise(values):
         if value < before:
             increase += before  # the counter was reset
     sampled_s = (times[-1] - times[0]) / _S
@@ -153,5 +154,5 @@ _CALCULATIONS: dict[str, Callable[[Window], float]] = {
     "last_over_time": lambda window: window.values[-1],
     "stddev_over_time": lambda window: math.sqrt(variance(window.values)),
     "stdvar_over_time": lambda window: variance(window.values),
-    "absent_over_time": lambda window: 1.0,
+    "absent_over_time": lambda _: 1.0,
 }

@@ -1,7 +1,7 @@
-"""Go's regular expressions (RE2 syntax) as Python's.
+r"""Go's regular expressions (RE2 syntax) as Python's.
 
-What differs is translated: ``$`` and ``\\z``, flags in the middle, named groups, POSIX classes,
-``\\Q…\\E``, classes of ASCII characters. What Python has and Go has not (look-around,
+What differs is translated: ``$`` and ``\z``, flags in the middle, named groups, POSIX classes,
+``\Q…\E``, classes of ASCII characters. What Python has and Go has not (look-around,
 back-references, possessive repetition) is refused with Go's texts.
 """
 

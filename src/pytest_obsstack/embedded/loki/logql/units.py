@@ -66,7 +66,7 @@ def parse_prometheus_duration(text: str) -> int:
 
 
 def parse_go_duration(text: str) -> int:
-    """Nanoseconds of ``1h15m30.918s``, ``-1.5s``; raises ``UnitError`` as ``time.ParseDuration``."""
+    """Nanoseconds of ``1h15m30.9s``, ``-1.5s``; raises ``UnitError`` as ``time.ParseDuration``."""
     shown = quote(text)
     rest = text[1:] if text[:1] in ("-", "+") else text
     if rest == "0":

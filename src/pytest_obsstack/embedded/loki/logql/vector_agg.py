@@ -26,7 +26,9 @@ def aggregate(aggregation: VectorAggregation, vector: Vector) -> Vector:
     """The aggregated vector; ``sort`` and ``sort_desc`` give it an order."""
     op = aggregation.op
     if op in ("sort", "sort_desc"):
-        ordered = sorted(vector.items(), key=lambda pair: _order(pair[1], op == "sort_desc"))
+        ordered = sorted(
+            vector.items(), key=lambda pair: _order(pair[1], descending=op == "sort_desc")
+        )
         return dict(ordered)
     groups = _groups(vector, aggregation.grouping or Grouping(()))
     if op in _REDUCTIONS:
@@ -35,7 +37,7 @@ def aggregate(aggregation: VectorAggregation, vector: Vector) -> Vector:
     if op in ("topk", "bottomk"):
         chosen: Vector = {}
         for members in groups.values():
-            members.sort(key=lambda pair: _order(pair[1], op == "topk"))
+            members.sort(key=lambda pair: _order(pair[1], descending=op == "topk"))
             chosen.update(members[: aggregation.parameter])
         return chosen
     raise NotSupported(op)
@@ -48,6 +50,6 @@ def _groups(vector: Vector, grouping: Grouping) -> dict[LabelKey, list[tuple[Lab
     return groups
 
 
-def _order(value: float, descending: bool) -> tuple[bool, float]:
+def _order(value: float, *, descending: bool) -> tuple[bool, float]:
     """A key that puts what is not a number last."""
     return math.isnan(value), -value if descending else value

@@ -48,16 +48,12 @@ def _text(function: Callable[..., Any], *kinds: str) -> Callable[..., Any]:
 
     def checked(*arguments: Any) -> Any:
         if len(arguments) != len(kinds):
-            raise FunctionError(
-                f"wrong number of args: want {len(kinds)} got {len(arguments)}"
-            )
+            raise FunctionError(f"wrong number of args: want {len(kinds)} got {len(arguments)}")
         for kind, argument in zip(kinds, arguments, strict=True):
             expected = "string" if kind == "s" else "int"
             if type_name(argument) != expected:
                 found = type_name(argument)
-                raise FunctionError(
-                    f"wrong type for value; expected {expected}; got {found}"
-                )
+                raise FunctionError(f"wrong type for value; expected {expected}; got {found}")
         return function(*arguments)
 
     return checked
@@ -113,7 +109,7 @@ def _group(match: re.Match[str], name: str | None) -> str:
 
 
 def _replace_all_literal(pattern: str, text: str, replacement: str) -> str:
-    return _compiled(pattern).sub(lambda match: replacement, text)
+    return _compiled(pattern).sub(lambda _: replacement, text)
 
 
 def _count(pattern: str, text: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Literal, NoReturn, cast
+from typing import Literal, cast
 
 from pytest_obsstack.embedded.loki.logql.errors import NotSupported
 from pytest_obsstack.embedded.loki.logql.template.nodes import (
@@ -37,6 +37,7 @@ _TOKEN = re.compile(
     |(?P<bad>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_CLOSE = "close"
 _KEYWORDS = frozenset({"if", "else", "end", "range", "with"})
 _NOT_SUPPORTED = frozenset({"define", "template", "block", "break", "continue"})
 _ESCAPES = {**dict(zip('abfnrtv\\"', '\a\b\f\n\r\t\v\\"', strict=True)), "'": "'"}
@@ -76,7 +77,7 @@ class _Parser:
     def parse(self) -> tuple[Node, ...]:
         nodes, ending = self._nodes()
         if ending:
-            self._fail(f"unexpected {{{{{ending}}}}}")
+            raise self._fault(f"unexpected {{{{{ending}}}}}")
         return nodes
 
     # Text and actions -----------------------------------------------------------------------------
@@ -89,7 +90,7 @@ class _Parser:
             start = self._text.find("{{", self._at)
             text = self._text[self._at : start if start >= 0 else None]
             trims_right = start >= 0 and re.match(r"\{\{-\s", self._text[start:]) is not None
-            text = self._trimmed(text, self._trims_left(), trims_right)
+            text = _trimmed(text, left=self._trims_left(), right=trims_right)
             if text:
                 nodes.append(Text(text))
             if start < 0:
@@ -100,7 +101,7 @@ class _Parser:
             if comment := _COMMENT.match(self._text, start):
                 self._at = comment.end()
                 continue
-            self._read_action(start, trims_right)
+            self._read_action(start + (3 if trims_right else 2))
             word = self._peek()
             if word.kind == "word" and word.text in ("else", "end"):
                 del self._variables[scope:]
@@ -110,25 +111,19 @@ class _Parser:
     def _trims_left(self) -> bool:
         return self._at > 0 and re.search(r"\s-\}\}$", self._text[: self._at]) is not None
 
-    @staticmethod
-    def _trimmed(text: str, left: bool, right: bool) -> str:
-        text = text.lstrip() if left else text
-        return text.rstrip() if right else text
-
-    def _read_action(self, start: int, trims: bool) -> None:
-        """Read the tokens of the action at ``start`` and go behind it."""
-        begin = start + (3 if trims else 2)
+    def _read_action(self, begin: int) -> None:
+        """Read the tokens of the action whose first is at ``begin``, and go behind it."""
         body = _ACTION_BODY.match(self._text, begin)
         end = body.end() if body else begin
         close = re.compile(r"-?\}\}").match(self._text, end)
         if close is None:
             unclosed = self._text[end : end + 1] in ('"', "`")
-            self._fail("unterminated quoted string" if unclosed else "unclosed action")
+            raise self._fault("unterminated quoted string" if unclosed else "unclosed action")
         self._tokens = [
             _Token(token.lastgroup or "", token[0], token.start())
             for token in _TOKEN.finditer(self._text, begin, end)
         ]
-        self._tokens.append(_Token("end", "}}", end))
+        self._tokens.append(_Token(_CLOSE, "}}", end))
         self._index = 0
         self._at = close.end()
 
@@ -136,14 +131,14 @@ class _Parser:
         word = self._peek()
         if word.kind == "word" and word.text in ("if", "with", "range"):
             self._next()
-            return self._branch(cast(Literal["if", "with", "range"], word.text))
+            return self._branch(cast('Literal["if", "with", "range"]', word.text))
         if word.kind == "word" and word.text in _NOT_SUPPORTED:
             raise NotSupported(f"{{{{{word.text}}}}} in a template")
-        return Action(self._pipe("command", "end"))
+        return Action(self._pipe("command", _CLOSE))
 
     def _branch(self, kind: Literal["if", "with", "range"]) -> Branch:
         scope = len(self._variables)
-        pipe = self._pipe(kind, "end")
+        pipe = self._pipe(kind, _CLOSE)
         body, ending = self._nodes()
         otherwise: tuple[Node, ...] = ()
         if ending == "else":
@@ -164,14 +159,14 @@ class _Parser:
             self._next()
             self._expect_end("end")
         if ending != "end":
-            self._fail("unexpected EOF" if not ending else "expected end; found {{else}}")
+            raise self._fault("unexpected EOF" if not ending else "expected end; found {{else}}")
         del self._variables[scope:]
         return Branch(kind, pipe, body, otherwise)
 
     def _expect_end(self, context: str) -> None:
         token = self._next()
-        if token.kind != "end":
-            self._unexpected(token, context)
+        if token.kind != _CLOSE:
+            raise self._unexpected(token, context)
 
     # Pipelines ------------------------------------------------------------------------------------
 
@@ -180,16 +175,16 @@ class _Parser:
         commands: list[Command] = []
         while True:
             token = self._peek()
-            if token.kind == closing or token.text == closing:
+            if closing in (token.kind, token.text):
                 if not commands:
-                    self._fail(f"missing value for {context}")
+                    raise self._fault(f"missing value for {context}")
                 self._next()
                 break
             commands.append(self._command())
             if self._peek().text == "|" and self._peek().kind == "sign":
                 self._next()
-                if self._peek().kind == closing or self._peek().text == closing:
-                    self._fail(f"missing value for {context}")
+                if closing in (self._peek().kind, self._peek().text):
+                    raise self._fault(f"missing value for {context}")
         if declares:
             self._variables.extend(variables)
         return Pipe(tuple(commands), tuple(variables), declares)
@@ -210,7 +205,7 @@ class _Parser:
             self._next()
         names = [shown[0].text] if count == 1 else [shown[0].text, shown[2].text]
         if sign == "=" and names[0] not in self._variables:
-            self._fail(f"undefined variable {_quoted(names[0])}")
+            raise self._fault(f"undefined variable {_quoted(names[0])}")
         return names, sign == ":="
 
     def _command(self) -> Command:
@@ -218,9 +213,9 @@ class _Parser:
         operands: list[Operand] = []
         while True:
             token = self._peek()
-            if token.kind == "end" or (token.kind == "sign" and token.text in ("|", ")")):
+            if token.kind == _CLOSE or (token.kind == "sign" and token.text in ("|", ")")):
                 if not operands:
-                    self._unexpected(token, "command")
+                    raise self._unexpected(token, "command")
                 return Command(tuple(operands), at)
             operands.append(self._operand())
 
@@ -234,7 +229,7 @@ class _Parser:
             return Dot((token.text[1:], *self._fields()))
         if token.kind == "variable":
             if token.text not in self._variables:
-                self._fail(f"undefined variable {_quoted(token.text)}")
+                raise self._fault(f"undefined variable {_quoted(token.text)}")
             return Variable(token.text, self._fields())
         if token.kind == "word":
             return self._word(token)
@@ -243,7 +238,7 @@ class _Parser:
         if token.text == "(" and token.kind == "sign":
             pipe = self._pipe("parenthesized pipeline", ")")
             return Parenthesis(pipe, self._fields())
-        self._unexpected(token, "operand")
+        raise self._unexpected(token, "operand")
 
     def _word(self, token: _Token) -> Operand:
         if token.text in ("true", "false"):
@@ -253,9 +248,9 @@ class _Parser:
         if token.text in self._refused:
             raise NotSupported(f"the template function {token.text}")
         if token.text in _KEYWORDS:
-            self._unexpected(token, "operand")
+            raise self._unexpected(token, "operand")
         if token.text not in self._functions:
-            self._fail(f"function {_quoted(token.text)} not defined")
+            raise self._fault(f"function {_quoted(token.text)} not defined")
         return Function(token.text)
 
     def _fields(self) -> tuple[str, ...]:
@@ -275,20 +270,25 @@ class _Parser:
 
     def _next(self) -> _Token:
         token = self._peek()
-        if token.kind != "end":
+        if token.kind != _CLOSE:
             self._index += 1
         return token
 
-    def _unexpected(self, token: _Token, context: str) -> NoReturn:
+    def _unexpected(self, token: _Token, context: str) -> TemplateSyntaxError:
         if token.kind == "bad":
             char = token.text
-            self._fail(f"unexpected bad character U+{ord(char):04X} '{char}' in {context}")
+            return self._fault(f"unexpected bad character U+{ord(char):04X} '{char}' in {context}")
         shown = f"<{token.text}>" if token.kind == "word" else _quoted(token.text)
-        self._fail(f"unexpected {shown} in {context}")
+        return self._fault(f"unexpected {shown} in {context}")
 
-    def _fail(self, reason: str) -> NoReturn:
+    def _fault(self, reason: str) -> TemplateSyntaxError:
         line = self._text[: self._at].count("\n") + 1
-        raise TemplateSyntaxError(f"template: {self._name}:{line}: {reason}")
+        return TemplateSyntaxError(f"template: {self._name}:{line}: {reason}")
+
+
+def _trimmed(text: str, *, left: bool, right: bool) -> str:
+    text = text.lstrip() if left else text
+    return text.rstrip() if right else text
 
 
 def _quoted(text: str) -> str:

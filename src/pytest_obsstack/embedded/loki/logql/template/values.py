@@ -1,4 +1,4 @@
-"""Values in templates: text, numbers, booleans, lists, maps and nil, as Go prints and tests them."""
+"""Values in templates (text, numbers, booleans, lists, maps, nil) as Go prints and tests them."""
 
 from __future__ import annotations
 
