@@ -134,10 +134,13 @@ def metrics_settled(context: Context, after_s: float) -> Settled:
 
 def newest_sample_s(context: Context, at_s: float | None = None) -> float | None:
     """Time of the app's newest sample (Unix seconds), now or as it was known at ``at_s``."""
-    if context.app.instance:
-        selector = f'target_info{{instance="{context.app.instance}"}}'
-    else:
-        selector = f'target_info{{job="{context.app.service}"}}'
+    # target_info, like what Prometheus adds itself, has the time of the scrape, not of the app.
+    own = (
+        f'instance="{context.app.instance}"'
+        if context.app.instance
+        else (f'job="{context.app.service}"')
+    )
+    selector = f'{{{own},__name__!~"target_info|up|scrape_.+"}}'
     result = context.clients.prometheus.query(f"max(timestamp({selector}))", time_s=at_s)
     return result.series[0].last.value if result.series else None
 

@@ -246,13 +246,15 @@ def _collector_hop(context: Context, signal: Signal, exporter: str, backend: str
 
 
 def _exporter_error(context: Context, exporter: str) -> str | None:
-    """The exporter's last error, if its last attempt failed, where the collector tells it."""
+    """The exporter's last error, of this test's time, where the collector tells it."""
     if not context.stack.steerable:
         return None
     products: dict[str, Any] = context.stack.status()["products"]
     state = products.get("collector", {}).get("exporters", {}).get(exporter, {})
     error = state.get("last_error")
-    return str(error["text"]) if error else None
+    if not error or error["time_ns"] < context.started_s * 1e9:
+        return None  # An earlier test's outage explains nothing here.
+    return str(error["text"])
 
 
 def _spans_in_sentry(context: Context) -> Hop:

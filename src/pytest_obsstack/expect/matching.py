@@ -4,7 +4,7 @@ An expected value is
 
 - a mapping: each of its keys must match, others are not looked at;
 - a compiled regular expression: ``search`` must find it in the text;
-- a callable: it must return true for the value;
+- a callable: it must return true for the value, and is not asked where there is none;
 - ``None``: the value must be absent (or ``None``);
 - ``...``: the value must be there, whatever it is;
 - a list or tuple: a sequence of the same length, element by element;
@@ -106,10 +106,10 @@ def _sequence_differences(expected: Sequence[Any], actual: Any, path: str) -> li
 
 
 def _value_matches(expected: Any, actual: Any) -> bool:
-    if actual is ABSENT:
+    if actual is ABSENT or actual is None:
         return False
     if isinstance(expected, re.Pattern):
-        return actual is not None and expected.search(str(actual)) is not None
+        return expected.search(str(actual)) is not None
     if isinstance(expected, Callable) and not isinstance(expected, type):  # type: ignore[arg-type]
         return bool(expected(actual))
     if expected == actual:

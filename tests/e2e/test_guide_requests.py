@@ -1,0 +1,80 @@
+"""The guide's own requests, "Testing the Integration": what each must leave in every backend."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+
+import pytest
+
+from pytest_obsstack import Probe
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.mark.claim("test-2-error")
+def test_error_endpoint_reaches_every_backend(obs: Probe) -> None:
+    response = obs.get("/error")
+    assert response.status_code == 500
+
+    issue = obs.sentry.expect_issue("ValueError", value="Intentional error for testing")
+    event = obs.sentry.expect_event(issue, tags={"endpoint": "/error", "error_type": "ValueError"})
+    assert event.event_id == response.json()["event_id"]
+    obs.traces.expect_span("GET /error", service="simple-app", status="error", kind="server")
+    obs.metrics.expect_increase('http_requests_total{endpoint="/error"}', by=1)
+    obs.logs.expect_line("Intentional error for testing", level="ERROR")
+    obs.sentry.expect_no_issue("KeyError")
+
+
+@pytest.mark.claim("test-1-sentry-test")
+def test_sentry_test_endpoint_makes_a_zero_division_issue(obs: Probe) -> None:
+    assert obs.get("/sentry-test").status_code == 500
+
+    issue = obs.sentry.expect_issue("ZeroDivisionError", value="division by zero")
+    event = obs.sentry.expect_event(issue, handled=False)
+    assert event.exception is not None
+    frame = event.exception.frames[-1]
+    assert frame.function == "sentry_test"
+    assert frame.in_app
+    assert frame.vars["numerator"] == "1"
+    assert frame.vars["denominator"] == "0"
+
+
+@pytest.mark.claim("trouble-manual")
+def test_sentry_test_by_hand_through_the_command_line(obs: Probe) -> None:
+    headers = [f"{name}: {value}" for name, value in obs.headers.items()]
+    code = (
+        "import sys, urllib.request, urllib.error\n"
+        "request = urllib.request.Request(sys.argv[1])\n"
+        "[request.add_header(*h.split(': ', 1)) for h in sys.argv[2:]]\n"
+        "try: urllib.request.urlopen(request)\n"
+        "except urllib.error.HTTPError as error: print(error.code)\n"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code, f"{obs.url}/sentry-test", *headers],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert answer.stdout.strip() == "500"
+    obs.sentry.expect_issue("ZeroDivisionError")
+
+
+@pytest.mark.claim("test-3-random")
+def test_every_random_error_has_one_event_and_no_success_has_any(obs: Probe) -> None:
+    requests = 100
+    statuses = [
+        obs.get("/", headers={"X-Request-Number": str(number)}).status_code
+        for number in range(requests)
+    ]
+    failed = [e.span_id for e in obs.exchanges if e.status == 500]
+    assert set(statuses) <= {200, 500}
+
+    events = obs.sentry.events()
+    parents = [event.contexts["trace"]["parent_span_id"] for event in events]
+    assert sorted(parents) == sorted(failed)
+    assert {e.exception and e.exception.value for e in events} <= {"Simulated error at / endpoint"}
+    # The guide says ~10 %. Five standard deviations of the binomial: a false alarm in 2 million.
+    deviation = math.sqrt(0.1 * 0.9 / requests)
+    assert abs(len(failed) / requests - 0.1) <= 5 * deviation
