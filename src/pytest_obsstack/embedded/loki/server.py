@@ -10,8 +10,8 @@ import orjson
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
 from pytest_obsstack.embedded.loki.counters import Counters
@@ -51,6 +51,7 @@ class LokiServer:
         self._limiter = RateLimiter(
             settings.ingestion_rate_bytes_per_s, settings.ingestion_burst_size_bytes, clock_ns
         )
+        self._queries: Starlette | None = None
         self.app: ASGIApp = self._application()
 
     def replay(self, entry: JournalEntry) -> None:
@@ -100,8 +101,6 @@ class LokiServer:
     # HTTP -----------------------------------------------------------------------------------------
 
     def _application(self) -> ASGIApp:
-        from pytest_obsstack.embedded.loki.api import QueryApi
-
         push = PushHandlers(self._settings, self._accept, self._clock_ns)
         return Starlette(
             routes=[
@@ -111,10 +110,18 @@ class LokiServer:
                 Route("/flush", _flush, methods=["GET", "POST"]),
                 Route("/metrics", self._metrics),
                 Route("/loki/api/v1/status/buildinfo", self._build_info),
-                *QueryApi(self._store, self._settings, self._clock_ns).routes(),
+                Mount("/", self._query_api),
             ],
-            exception_handlers={404: _not_found},
         )
+
+    async def _query_api(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """All other paths. LogQL is loaded when the first of them is asked for: start-up counts."""
+        if self._queries is None:
+            from pytest_obsstack.embedded.loki.api import QueryApi
+
+            routes = QueryApi(self._store, self._settings, self._clock_ns).routes()
+            self._queries = Starlette(routes=routes, exception_handlers={404: _not_found})
+        await self._queries(scope, receive, send)
 
     async def _metrics(self, _request: Request) -> Response:
         text = self._counters.exposition(self._store.stream_count, self._store.entry_count)

@@ -11,6 +11,7 @@ from pytest_obsstack.embedded.loki.logql.range_agg import RangeEvaluator, Vector
 from pytest_obsstack.embedded.loki.logql.regexps import RegexpError, compile_anchored
 from pytest_obsstack.embedded.loki.logql.syntax import (
     BinaryOperation,
+    Grouping,
     LabelReplace,
     MetricExpr,
     NumberLiteral,
@@ -20,6 +21,8 @@ from pytest_obsstack.embedded.loki.logql.syntax import (
 )
 from pytest_obsstack.embedded.loki.logql.vector_agg import aggregate
 from pytest_obsstack.embedded.loki.store import LabelKey, Store, label_key
+
+_ADDITIVE = frozenset({"count_over_time", "rate", "bytes_over_time", "bytes_rate", "sum_over_time"})
 
 Value = Vector | float
 Evaluator = Callable[[int], Value]
@@ -46,12 +49,18 @@ def _evaluator(store: Store, query: MetricExpr, first_ns: int, last_ns: int) -> 
         vector: Vector = {(): query.value}
         return lambda _: vector
     if isinstance(query, RangeAggregation):
-        return RangeEvaluator(store, query, first_ns, last_ns).at
+        return RangeEvaluator(store, query, first_ns, last_ns, query.grouping).at
     if isinstance(query, BinaryOperation):
         left = _evaluator(store, query.left, first_ns, last_ns)
         right = _evaluator(store, query.right, first_ns, last_ns)
         operation = query
         return lambda step_ns: combine(operation, left(step_ns), right(step_ns))
+    if isinstance(query, VectorAggregation) and query.op == "sum":
+        summed = query.inner
+        if isinstance(summed, RangeAggregation) and summed.op in _ADDITIVE:
+            # The sum of sums is the sum of all samples: no series of its own for each label set.
+            grouping = query.grouping or Grouping(())
+            return RangeEvaluator(store, summed, first_ns, last_ns, grouping).at
     inner = _evaluator(store, query.inner, first_ns, last_ns)
     if isinstance(query, VectorAggregation):
         aggregation = query

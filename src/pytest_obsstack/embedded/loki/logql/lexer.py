@@ -102,7 +102,7 @@ class TokenStream:
         return self.advance()
 
     def unexpected(self, *expected: str) -> ParseError:
-        """What is said of the next token; as in Loki, more than four ``expected`` are not listed."""
+        """What is said of the next token; Loki lists what it expected only up to four."""
         reason = f"syntax error: unexpected {self.peek.kind}"
         if expected:
             reason += ", expecting " + " or ".join(expected)

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 
 from pytest_obsstack.embedded.loki.logql.samples import collect_series
-from pytest_obsstack.embedded.loki.logql.syntax import RangeAggregation
+from pytest_obsstack.embedded.loki.logql.syntax import Grouping, RangeAggregation
 from pytest_obsstack.embedded.loki.store import LabelKey, Store, label_key
 
 Vector = dict[LabelKey, float]
@@ -19,7 +19,12 @@ class RangeEvaluator:
     """An aggregation over the samples between the first and the last step, read once."""
 
     def __init__(
-        self, store: Store, aggregation: RangeAggregation, first_ns: int, last_ns: int
+        self,
+        store: Store,
+        aggregation: RangeAggregation,
+        first_ns: int,
+        last_ns: int,
+        grouping: Grouping | None,
     ) -> None:
         log_range = aggregation.log_range
         self._range_ns = log_range.range_ns
@@ -31,6 +36,7 @@ class RangeEvaluator:
             aggregation,
             first_ns - self._offset_ns - self._range_ns,
             last_ns - self._offset_ns,
+            grouping,
         )
 
     def at(self, time_ns: int) -> Vector:

@@ -40,9 +40,16 @@ class Series:
 
 
 def collect_series(
-    store: Store, aggregation: RangeAggregation, after_ns: int, until_ns: int
+    store: Store,
+    aggregation: RangeAggregation,
+    after_ns: int,
+    until_ns: int,
+    grouping: Grouping | None,
 ) -> list[Series]:
-    """The series of the entries with ``after_ns < time <= until_ns``."""
+    """The series of the entries with ``after_ns < time <= until_ns``.
+
+    ``grouping`` says which labels make a series; None: all.
+    """
     unwrap = aggregation.log_range.unwrap
     filters = [labels_test(one) for one in unwrap.filters] if unwrap else []
     is_bytes = aggregation.op.startswith("bytes")
@@ -56,7 +63,7 @@ def collect_series(
             if converted is None:
                 continue
             value = converted
-        key = _series_key(entry, unwrap, aggregation.grouping)
+        key = _series_key(entry, unwrap, grouping)
         series = found.get(key)
         if series is None:
             series = found[key] = Series(key)
@@ -79,6 +86,9 @@ def _unwrapped(entry: FoundEntry, unwrap: Unwrap, filters: list[LabelsTest]) -> 
 
 
 def _series_key(entry: FoundEntry, unwrap: Unwrap | None, grouping: Grouping | None) -> LabelKey:
+    if grouping is not None and not grouping.without and not entry.labels.error:
+        chosen = ((name, entry.labels.get(name)) for name in sorted(set(grouping.labels)))
+        return tuple(pair for pair in chosen if pair[1])
     labels = entry.labels.all()
     if entry.labels.error:
         return label_key(labels)  # grouping would hide the error
