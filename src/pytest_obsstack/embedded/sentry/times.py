@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -17,7 +16,7 @@ _ISO = re.compile(
 _PERIOD = re.compile(r"(\d{1,9})([smhdw])", re.ASCII)
 _UNIT_S = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 # Beyond these Sentry takes a timestamp for nonsense too (and datetime has no year for it).
-_MIN_NS, _MAX_NS = 0, 253_402_300_799 * NS
+_MAX_S = 253_402_300_799
 
 
 def parse_timestamp(value: Any) -> int | None:
@@ -28,7 +27,8 @@ def parse_timestamp(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, (int, float)):
-        return _in_range(round(value * NS)) if math.isfinite(value) else None
+        # Compared before it is multiplied: the product of a huge float would be infinite.
+        return round(value * NS) if 0 <= value <= _MAX_S else None
     return parse_iso(value) if isinstance(value, str) else None
 
 
@@ -83,4 +83,4 @@ def _zone_offset_s(zone: str | None) -> int:
 
 
 def _in_range(timestamp_ns: int) -> int | None:
-    return timestamp_ns if _MIN_NS <= timestamp_ns <= _MAX_NS else None
+    return timestamp_ns if 0 <= timestamp_ns <= _MAX_S * NS else None
