@@ -1,0 +1,184 @@
+"""What the OpenTelemetry Collector says about itself: how much it took, passed on and lost.
+
+The app gets 200 even where an exporter fails, so a loss shows only here.
+Metrics: https://opentelemetry.io/docs/collector/internal-telemetry/#lists-of-internal-metrics.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import httpx
+
+from pytest_obsstack.clients.fields import unexpected
+from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, ApiClient
+from pytest_obsstack.endpoints import CollectorEndpoint
+from pytest_obsstack.errors import BackendUnavailable, ObsstackError
+
+Signal = Literal["spans", "metric_points", "log_records"]
+SIGNALS: tuple[Signal, ...] = ("spans", "metric_points", "log_records")
+
+_METRIC = re.compile(
+    r"otelcol_(receiver|exporter)_"
+    r"(accepted|refused|failed|sent|send_failed|enqueue_failed)_"
+    r"(spans|metric_points|log_records)(?:_total)?$"
+)
+# The text exposition format: name, labels, value, perhaps a timestamp.
+_LINE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
+_LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
+
+
+@dataclass(frozen=True)
+class Counts:
+    """The counters of one receiver or exporter for one signal, since the collector's start."""
+
+    accepted: int = 0
+    """Receiver: taken over into the pipeline."""
+    refused: int = 0
+    """Receiver: not taken over; also what failed by the receiver's own fault."""
+    sent: int = 0
+    """Exporter: taken by the backend."""
+    send_failed: int = 0
+    """Exporter: lost, because the backend did not take it."""
+    enqueue_failed: int = 0
+    """Exporter: lost, because its queue was full."""
+
+    def __sub__(self, other: Counts) -> Counts:
+        return Counts(
+            self.accepted - other.accepted,
+            self.refused - other.refused,
+            self.sent - other.sent,
+            self.send_failed - other.send_failed,
+            self.enqueue_failed - other.enqueue_failed,
+        )
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.accepted + other.accepted,
+            self.refused + other.refused,
+            self.sent + other.sent,
+            self.send_failed + other.send_failed,
+            self.enqueue_failed + other.enqueue_failed,
+        )
+
+    @property
+    def lost(self) -> int:
+        """Everything that did not go on."""
+        return self.refused + self.send_failed + self.enqueue_failed
+
+
+@dataclass(frozen=True)
+class CollectorReading:
+    """All counters at one time. ``later - earlier`` gives what happened in between."""
+
+    receivers: Mapping[tuple[str, Signal], Counts]
+    """By receiver (``otlp``) and signal, all transports together."""
+    exporters: Mapping[tuple[str, Signal], Counts]
+    """By exporter (``otlp_http/sentry``) and signal."""
+
+    def received(self, signal: Signal) -> Counts:
+        """The sum over all receivers."""
+        return _sum(self.receivers, signal)
+
+    def exported(self, signal: Signal, exporter: str | None = None) -> Counts:
+        """The counters of that exporter, or the sum over all."""
+        return _sum(self.exporters, signal, exporter)
+
+    def __sub__(self, earlier: CollectorReading) -> CollectorReading:
+        return CollectorReading(
+            _difference(self.receivers, earlier.receivers),
+            _difference(self.exporters, earlier.exporters),
+        )
+
+
+class CollectorClient:
+    """Reads the collector's own metrics page."""
+
+    def __init__(
+        self,
+        endpoint: CollectorEndpoint,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = endpoint
+        self._api = ApiClient(
+            "The collector",
+            endpoint.telemetry_url or endpoint.otlp_url,
+            headers={"accept": "text/plain"},
+            timeout_s=timeout_s,
+            transport=transport,
+            sleep=sleep,
+        )
+
+    def close(self) -> None:
+        self._api.close()
+
+    def reading(self) -> CollectorReading:
+        """The counters now; ``ObsstackError`` where the metrics page is not reachable by design."""
+        if self.endpoint.telemetry_url is None:
+            raise ObsstackError(
+                "The collector's own metrics are not known.",
+                expected="the URL of its metrics page (otelcol_…)",
+                found=f"only OTLP at {self.endpoint.otlp_url}",
+                advice="expose service.telemetry.metrics and give its URL",
+            )
+        # The telemetry URL is the whole address of the page.
+        return parse_metrics(self._api.get("").text)
+
+    def healthy(self) -> bool:
+        """Whether the collector's metrics page answers."""
+        try:
+            self.reading()
+        except BackendUnavailable:
+            return False
+        return True
+
+
+def parse_metrics(text: str) -> CollectorReading:
+    """The counters of a page in the Prometheus text format, with or without ``_total``."""
+    receivers: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
+    exporters: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
+    for line in text.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        match = _LINE.match(line)
+        if match is None:
+            raise unexpected("the collector's metrics", "the Prometheus text format", line)
+        metric = _METRIC.match(match[1])
+        if metric is None:
+            continue
+        side, what, signal = metric.groups()
+        labels = dict(_LABEL.findall(match[2] or ""))
+        table = receivers if side == "receiver" else exporters
+        key = (labels.get(side, ""), _signal(signal))
+        # A receiver's `failed` are refusals by its own fault: for the sender the same.
+        name = "refused" if what == "failed" else what
+        table[key] += Counts(**{name: int(float(match[3]))})
+    return CollectorReading(dict(receivers), dict(exporters))
+
+
+def _signal(name: str) -> Signal:
+    return next(signal for signal in SIGNALS if signal == name)
+
+
+def _sum(
+    table: Mapping[tuple[str, Signal], Counts], signal: Signal, component: str | None = None
+) -> Counts:
+    total = Counts()
+    for (name, own), counts in table.items():
+        if own == signal and component in (None, name):
+            total += counts
+    return total
+
+
+def _difference(
+    later: Mapping[tuple[str, Signal], Counts], earlier: Mapping[tuple[str, Signal], Counts]
+) -> dict[tuple[str, Signal], Counts]:
+    return {key: counts - earlier.get(key, Counts()) for key, counts in later.items()}

@@ -1,0 +1,73 @@
+"""Sentry's web API under ``/api/0``: requests, and lists that go on over pages.
+
+Pagination: https://docs.sentry.io/api/pagination/. The ``Link`` header names the next page's cursor
+always; whether there is anything on it is said by ``results="true"``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+
+from pytest_obsstack.clients import fields
+from pytest_obsstack.clients.http import ApiClient, QueryParams
+from pytest_obsstack.errors import ObsstackError
+
+MAX_PAGE_SIZE = 100
+"""What Sentry gives on one page at most."""
+MAX_PAGES = 1000
+
+_LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w-]+=\"[^\"]*\")*)")
+_ATTRIBUTE = re.compile(r"([\w-]+)=\"([^\"]*)\"")
+
+
+def path(*segments: str | int) -> str:
+    """``/a/b/c/``, each segment percent-encoded: a release may hold ``/`` and ``@``."""
+    return "/" + "".join(quote(str(segment), safe="") + "/" for segment in segments)
+
+
+def next_cursor(link_header: str) -> str | None:
+    """The cursor of the next page; ``None`` where there are no more results."""
+    for match in _LINK.finditer(link_header):
+        attributes = dict(_ATTRIBUTE.findall(match[2]))
+        if attributes.get("rel") == "next" and attributes.get("results") == "true":
+            cursor = attributes.get("cursor") or httpx.URL(match[1]).params.get("cursor")
+            return None if cursor is None else str(cursor)
+    return None
+
+
+def pages(api: ApiClient, url_path: str, params: QueryParams) -> Iterator[Any]:
+    """Each page's parsed JSON, as long as the server says that there are more results."""
+    seen: set[str] = set()
+    cursor: str | None = None
+    while True:
+        response = api.get(url_path, {**params, "cursor": cursor} if cursor else params)
+        yield api.json_of(response)
+        cursor = next_cursor(response.headers.get("link", ""))
+        if cursor is None:
+            return
+        if cursor in seen or len(seen) >= MAX_PAGES:
+            raise ObsstackError(
+                f"{api.product} pages without an end: GET {url_path}.",
+                expected=f"a new cursor on each of at most {MAX_PAGES} pages",
+                found=f"cursor {cursor!r} after {len(seen) + 1} pages",
+                advice="narrow the query",
+            )
+        seen.add(cursor)
+
+
+def listed(api: ApiClient, url_path: str, params: QueryParams | None = None) -> Iterator[Any]:
+    """The items of a list endpoint, over all its pages, fetched as they are asked for."""
+    for page in pages(api, url_path, params or {}):
+        yield from fields.items(page, f"GET {url_path}")
+
+
+def rows(api: ApiClient, url_path: str, params: QueryParams) -> Iterator[Any]:
+    """The rows of an explore query (``{"data": […], "meta": {…}}``), over all its pages."""
+    for page in pages(api, url_path, params):
+        data = fields.mapping(page, f"GET {url_path}").get("data")
+        yield from fields.items(data, f"field 'data' of GET {url_path}")

@@ -1,0 +1,355 @@
+"""The client of Sentry's ``/api/0``: what arrived, as typed values.
+
+Reference: https://docs.sentry.io/api/. Servers that differ (GlitchTip, Bugsink) get adapters of
+their own.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+
+import httpx
+
+from pytest_obsstack.clients import fields
+from pytest_obsstack.clients.fields import Raw
+from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.sentry import explore
+from pytest_obsstack.clients.sentry.accounts import SentryAccounts
+from pytest_obsstack.clients.sentry.alerts import SentryAlerts
+from pytest_obsstack.clients.sentry.api import MAX_PAGE_SIZE, listed, path, rows
+from pytest_obsstack.clients.sentry.event import Event, parse_event
+from pytest_obsstack.clients.sentry.issue import (
+    Attachment,
+    Issue,
+    IssueStatus,
+    Outcome,
+    Release,
+    Tag,
+    TagValue,
+    parse_attachment,
+    parse_issue,
+    parse_outcome,
+    parse_release,
+    parse_tag,
+    parse_tag_value,
+)
+from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
+from pytest_obsstack.endpoints import SentryEndpoint
+from pytest_obsstack.errors import BackendRefused, ObsstackError
+
+_CACHED_EVENTS = 512
+_ADVICE = {
+    401: "give a valid auth token of this Sentry server",
+    403: "give the token the scopes of this call: event:read, project:read, org:read to look; "
+    "project:write, team:write, org:write, alerts:write to set up",
+    404: "check the organisation, the project and the id, and that the token may see them",
+}
+
+
+class SentryClient:
+    """Sentry's web API for one organisation and project, those of the endpoint.
+
+    ``accounts`` sets up organisations, projects and keys; ``alerts`` rules and webhooks. Every
+    model keeps the server's answer as ``raw``. Errors: ``BackendUnavailable``, ``BackendRefused``,
+    and ``ObsstackError`` for a write with ``writable=False`` or an answer of another shape.
+    """
+
+    def __init__(
+        self,
+        endpoint: SentryEndpoint,
+        *,
+        writable: bool = True,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = endpoint
+        token = endpoint.token
+        settings: dict[str, Any] = {
+            "secrets": (token, endpoint.admin_password),
+            "writable": writable,
+            "timeout_s": timeout_s,
+            "max_rate_limit_wait_s": max_rate_limit_wait_s,
+            "transport": transport,
+            "sleep": sleep,
+        }
+        url = endpoint.url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._api = ApiClient("Sentry", f"{url}/api/0", headers=headers, advice=_ADVICE, **settings)
+        # Health and version lie outside /api/0 and take no token.
+        self._web = ApiClient("Sentry", url, **settings)
+        self.accounts = SentryAccounts(self._api)
+        self.alerts = SentryAlerts(self._api, lambda: self.organization, lambda: self.project)
+        self._project_id: str | None = None
+        self._events: OrderedDict[tuple[str, str], Raw] = OrderedDict()
+
+    def close(self) -> None:
+        self._api.close()
+        self._web.close()
+
+    @property
+    def url(self) -> str:
+        """Base URL without ``/api/0``."""
+        return self._web.url
+
+    @property
+    def organization(self) -> str:
+        """The organisation's slug; ``ObsstackError`` where the endpoint has none."""
+        return self._required(self.endpoint.organization, "organization")
+
+    @property
+    def project(self) -> str:
+        """The project's slug; ``ObsstackError`` where the endpoint has none."""
+        return self._required(self.endpoint.project, "project")
+
+    # The server itself
+
+    def health(self) -> None:
+        """Returns when the server says that it is healthy; else ``BackendUnavailable``."""
+        self._web.get("/_health/")
+
+    def version(self) -> str | None:
+        """The server's version; ``None`` where it does not tell."""
+        try:
+            answer = self._web.get_json("/api/client-config/")
+        except BackendRefused as refused:
+            if refused.status == 404:
+                return None
+            raise
+        config = fields.mapping(answer, "the client configuration")
+        return fields.optional_text(fields.optional_mapping(config, "version"), "current")
+
+    def get(self, url_path: str, **params: Any) -> Any:
+        """The parsed JSON of any path below ``/api/0``: for what this client has no method for."""
+        return self._api.get_json("/" + url_path.lstrip("/"), params)
+
+    # Issues
+
+    def iter_issues(
+        self,
+        query: str = "",
+        *,
+        project: str | None = None,
+        stats_period: str | None = None,
+        sort: str | None = None,
+        page_size: int = MAX_PAGE_SIZE,
+    ) -> Iterator[Issue]:
+        """The issues that match Sentry's search ``query``, fetched page by page as asked for.
+
+        ``""`` finds all, resolved ones too (Sentry's own default would be ``is:unresolved``).
+        ``project`` is a slug; by default the endpoint's project.
+        """
+        params = {
+            "query": query,
+            "project": project or self.endpoint.project,
+            "statsPeriod": stats_period,
+            "sort": sort,
+            "limit": page_size,
+        }
+        yield from map(parse_issue, listed(self._api, self._org("issues"), params))
+
+    def issues(
+        self, query: str = "", *, limit: int = MAX_PAGE_SIZE, **options: Any
+    ) -> tuple[Issue, ...]:
+        """The first ``limit`` issues that match; ``options`` as ``iter_issues`` takes them."""
+        page_size = min(limit, MAX_PAGE_SIZE)
+        return tuple(islice(self.iter_issues(query, page_size=page_size, **options), limit))
+
+    def issue(self, issue_id: str) -> Issue:
+        """An issue's details, with the first and last release."""
+        return parse_issue(self._api.get_json(self._org("issues", issue_id)))
+
+    def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
+        """Resolve, ignore or reopen an issue."""
+        url_path = self._org("issues", _id(issue))
+        response = self._api.request("PUT", url_path, json={"status": status})
+        return parse_issue(self._api.json_of(response))
+
+    def issue_events(self, issue: Issue | str, *, limit: int = MAX_PAGE_SIZE) -> tuple[Event, ...]:
+        """The first ``limit`` events of an issue with their whole bodies, newest first."""
+        params = {"full": "1", "per_page": min(limit, MAX_PAGE_SIZE)}
+        found = listed(self._api, self._org("issues", _id(issue), "events"), params)
+        return tuple(map(parse_event, islice(found, limit)))
+
+    def latest_event(self, issue: Issue | str) -> Event:
+        return parse_event(self._api.get_json(self._org("issues", _id(issue), "events", "latest")))
+
+    def tags(self, issue: Issue | str) -> tuple[Tag, ...]:
+        """The tags of an issue's events, with their most frequent values."""
+        found = listed(self._api, self._org("issues", _id(issue), "tags"))
+        return tuple(map(parse_tag, found))
+
+    def tag_values(self, issue: Issue | str, key: str) -> tuple[TagValue, ...]:
+        """All values of one tag of an issue."""
+        found = listed(self._api, self._org("issues", _id(issue), "tags", key, "values"))
+        return tuple(map(parse_tag_value, found))
+
+    # Events
+
+    def event(self, event_id: str, *, project: str | None = None) -> Event:
+        """The event with the id that the SDK returned; ``BackendRefused`` (404) if there is none.
+
+        Events do not change, so a known one is not asked for again.
+        """
+        return parse_event(self._event_raw(event_id, project))
+
+    def transaction(self, event_id: str, *, project: str | None = None) -> TransactionEvent:
+        """The transaction with that event id."""
+        return parse_transaction(self._event_raw(event_id, project))
+
+    def event_json(self, event_id: str, *, project: str | None = None) -> Raw:
+        """The event's payload as Sentry stored it, with the client's own field names."""
+        url_path = path(
+            "projects", self.organization, project or self.project, "events", event_id, "json"
+        )
+        return fields.mapping(self._api.get_json(url_path), "an event's JSON")
+
+    def attachments(self, event_id: str, *, project: str | None = None) -> tuple[Attachment, ...]:
+        found = listed(self._api, self._event_path(event_id, project, "attachments"))
+        return tuple(map(parse_attachment, found))
+
+    def attachment_content(
+        self, event_id: str, attachment_id: str, *, project: str | None = None
+    ) -> bytes:
+        url_path = self._event_path(event_id, project, "attachments", attachment_id)
+        return self._api.get(url_path, {"download": "1"}).content
+
+    # Traces
+
+    def events_of_trace(self, trace_id: str) -> tuple[Event, ...]:
+        """The error events of a trace, of every project, oldest first.
+
+        An event that the index knows but whose body cannot be read yet is not among them: it has
+        not arrived as a whole.
+        """
+        found = self._trace_rows("errors", explore.ERROR_FIELDS, trace_id, "timestamp")
+        events = (self._event_if_there(row) for row in map(explore.parse_error_row, found))
+        return tuple(parse_event(raw) for raw in events if raw is not None)
+
+    def spans_of_trace(self, trace_id: str) -> tuple[explore.SpanRow, ...]:
+        """All spans of a trace, from transactions and from OTLP, by start time."""
+        found = self._trace_rows("spans", explore.SPAN_FIELDS, trace_id, "precise.start_ts")
+        return tuple(map(explore.parse_span_row, found))
+
+    def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
+        """The transactions of a trace, by start time.
+
+        Found by their root spans; root spans that came by OTLP belong to no transaction event.
+        As in ``events_of_trace``, one without a body has not arrived yet.
+        """
+        found: list[TransactionEvent] = []
+        for row in self.spans_of_trace(trace_id):
+            if row.is_transaction and row.transaction_event_id is not None:
+                event = explore.ErrorRow(row.transaction_event_id, row.project, row.raw)
+                raw = self._event_if_there(event)
+                if raw is not None:
+                    found.append(parse_transaction(raw))
+        return tuple(found)
+
+    def logs_of_trace(self, trace_id: str) -> tuple[explore.LogRow, ...]:
+        """The structured logs of a trace, oldest first."""
+        found = self._trace_rows("logs", explore.LOG_FIELDS, trace_id, "timestamp")
+        return tuple(map(explore.parse_log_row, found))
+
+    # Releases and outcomes
+
+    def releases(self, query: str | None = None) -> tuple[Release, ...]:
+        """The organisation's releases, newest first; ``query`` is part of the version."""
+        found = listed(self._api, self._org("releases"), {"query": query})
+        return tuple(map(parse_release, found))
+
+    def release(self, version: str) -> Release | None:
+        """The release, or ``None``."""
+        try:
+            return parse_release(self._api.get_json(self._org("releases", version)))
+        except BackendRefused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    def outcomes(self, *, stats_period: str = "1d") -> tuple[Outcome, ...]:
+        """How many of the project's items met which fate, by category.
+
+        Sentry counts by the hour, so this is for looking on, not for what one test has caused.
+        """
+        params = {
+            "groupBy": ["category", "outcome", "reason"],
+            "field": "sum(quantity)",
+            "statsPeriod": stats_period,
+            "interval": "1h",
+            "project": self._numeric_project(),
+        }
+        answer = fields.mapping(self._api.get_json(self._org("stats_v2"), params), "the statistics")
+        return tuple(map(parse_outcome, fields.optional_items(answer, "groups")))
+
+    def _org(self, *segments: str) -> str:
+        return path("organizations", self.organization, *segments)
+
+    def _event_path(self, event_id: str, project: str | None, *segments: str) -> str:
+        own = project or self.project
+        return path("projects", self.organization, own, "events", event_id, *segments)
+
+    def _trace_rows(
+        self, dataset: str, columns: tuple[str, ...], trace_id: str, sort: str
+    ) -> Iterator[Any]:
+        params = {
+            "dataset": dataset,
+            "field": list(columns),
+            "query": f"trace:{trace_id}",
+            "sort": sort,
+            "per_page": MAX_PAGE_SIZE,
+        }
+        return rows(self._api, self._org("events"), params)
+
+    def _event_raw(self, event_id: str, project: str | None) -> Raw:
+        key = (project or self.project, event_id)
+        raw = self._events.get(key)
+        if raw is None:
+            raw = fields.mapping(
+                self._api.get_json(self._event_path(event_id, project)), "an event"
+            )
+            self._events[key] = raw
+            if len(self._events) > _CACHED_EVENTS:
+                self._events.popitem(last=False)
+        return raw
+
+    def _event_if_there(self, row: explore.ErrorRow) -> Raw | None:
+        try:
+            return self._event_raw(row.event_id, row.project)
+        except BackendRefused as refused:
+            if refused.status == 404:
+                return None
+            raise
+
+    def _numeric_project(self) -> str:
+        # This endpoint alone takes no slug.
+        if self._project_id is None:
+            project = self.accounts.project(self.organization, self.project)
+            if project is None:
+                raise ObsstackError(
+                    f"Sentry has no project {self.project!r}.",
+                    expected=f"a project of organisation {self.organization!r}",
+                    found="404",
+                    advice="check the project's slug",
+                )
+            self._project_id = project.id
+        return self._project_id
+
+    def _required(self, value: str | None, name: str) -> str:
+        if value is None:
+            raise ObsstackError(
+                f"This call needs to know Sentry's {name}.",
+                expected=f"an endpoint with `{name}`",
+                found=f"only the URL {self.url}",
+                advice=f"give the {name}'s slug",
+            )
+        return value
+
+
+def _id(issue: Issue | str) -> str:
+    return issue.id if isinstance(issue, Issue) else issue

@@ -1,0 +1,189 @@
+"""Rows of Sentry's explore datasets (``/organizations/{org}/events/``): errors, spans, logs.
+
+The column names are the public ones of
+https://docs.sentry.io/concepts/search/searchable-properties/spans/ and of the logs dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from pytest_obsstack.clients import fields
+from pytest_obsstack.clients.fields import Raw
+
+ERROR_FIELDS = ("id", "project", "timestamp")
+
+SPAN_FIELDS = (
+    "id",
+    "trace",
+    "parent_span",
+    "span.op",
+    "span.name",
+    "span.description",
+    "span.status",
+    "span.duration",
+    "kind",
+    "precise.start_ts",
+    "precise.finish_ts",
+    "timestamp",
+    "transaction",
+    "transaction.event_id",
+    "is_transaction",
+    "origin",
+    "service.name",
+    "environment",
+    "release",
+    "sdk.name",
+)
+"""Twenty: the most that one request may select."""
+
+LOG_FIELDS = (
+    "id",
+    "trace",
+    "trace.parent_span_id",
+    "timestamp",
+    "timestamp_precise",
+    "severity",
+    "severity_number",
+    "message",
+    "environment",
+    "release",
+    "sdk.name",
+    "service.name",
+)
+
+
+@dataclass(frozen=True)
+class ErrorRow:
+    """An error event that a query has found; its body is fetched by id."""
+
+    event_id: str
+    project: str | None
+    """Slug, where the server gives it."""
+    raw: Raw = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class SpanRow:
+    """One span of a trace: from a Sentry transaction or from OTLP."""
+
+    span_id: str
+    trace_id: str | None
+    parent_span_id: str | None
+    op: str | None
+    name: str | None
+    """``span.name``, or ``span.description`` where the server has no name."""
+    description: str | None
+    status: str | None
+    kind: str | None
+    """``server``, ``client``, ``internal``, ``producer``, ``consumer``, lower case."""
+    start_s: float | None
+    """Seconds since the epoch."""
+    end_s: float | None
+    duration_ms: float | None
+    transaction: str | None
+    """Name of the transaction that the span belongs to."""
+    transaction_event_id: str | None
+    """Event id of that transaction; ``None`` for a span that came by OTLP."""
+    is_transaction: bool
+    """Whether this is the root span of its service (Sentry's segment)."""
+    origin: str | None
+    service: str | None
+    environment: str | None
+    release: str | None
+    sdk_name: str | None
+    project: str | None
+    attributes: Mapping[str, Any]
+    """All selected columns that have a value, by their public names."""
+    raw: Raw = field(repr=False, compare=False)
+
+
+@dataclass(frozen=True)
+class LogRow:
+    """One structured log of Sentry."""
+
+    log_id: str | None
+    trace_id: str | None
+    span_id: str | None
+    timestamp: datetime | None
+    timestamp_ns: int | None
+    """Nanoseconds since the epoch, where the server has them."""
+    severity: str | None
+    """``trace``, ``debug``, ``info``, ``warn``, ``error`` or ``fatal``."""
+    severity_number: int | None
+    message: str
+    environment: str | None
+    release: str | None
+    sdk_name: str | None
+    service: str | None
+    attributes: Mapping[str, Any]
+    """All selected columns that have a value, by their public names."""
+    raw: Raw = field(repr=False, compare=False)
+
+
+def parse_error_row(raw: Any) -> ErrorRow:
+    raw = fields.mapping(raw, "a row of dataset 'errors'")
+    return ErrorRow(fields.text(raw, "id").replace("-", ""), _project(raw), raw)
+
+
+def parse_span_row(raw: Any) -> SpanRow:
+    raw = fields.mapping(raw, "a row of dataset 'spans'")
+    description = fields.optional_text(raw, "span.description")
+    kind = fields.optional_text(raw, "kind")
+    start_s = fields.optional_number(raw, "precise.start_ts")
+    end_s = fields.optional_number(raw, "precise.finish_ts")
+    return SpanRow(
+        span_id=fields.text(raw, "id"),
+        trace_id=fields.optional_text(raw, "trace"),
+        parent_span_id=fields.optional_text(raw, "parent_span"),
+        op=fields.optional_text(raw, "span.op"),
+        name=fields.optional_text(raw, "span.name") or description,
+        description=description,
+        status=fields.optional_text(raw, "span.status"),
+        kind=None if kind is None else kind.lower(),
+        start_s=start_s,
+        end_s=end_s,
+        duration_ms=fields.optional_number(raw, "span.duration"),
+        transaction=fields.optional_text(raw, "transaction"),
+        transaction_event_id=fields.optional_text(raw, "transaction.event_id"),
+        is_transaction=bool(fields.optional_bool(raw, "is_transaction")),
+        origin=fields.optional_text(raw, "origin"),
+        service=fields.optional_text(raw, "service.name"),
+        environment=fields.optional_text(raw, "environment"),
+        release=fields.optional_text(raw, "release"),
+        sdk_name=fields.optional_text(raw, "sdk.name"),
+        project=_project(raw),
+        attributes=_present(raw),
+        raw=raw,
+    )
+
+
+def parse_log_row(raw: Any) -> LogRow:
+    raw = fields.mapping(raw, "a row of dataset 'logs'")
+    return LogRow(
+        log_id=fields.optional_text(raw, "id") or fields.optional_text(raw, "sentry.item_id"),
+        trace_id=fields.optional_text(raw, "trace"),
+        span_id=fields.optional_text(raw, "trace.parent_span_id"),
+        timestamp=fields.optional_time(raw, "timestamp"),
+        timestamp_ns=fields.optional_integer(raw, "timestamp_precise"),
+        severity=fields.optional_text(raw, "severity"),
+        severity_number=fields.optional_integer(raw, "severity_number"),
+        message=fields.optional_text(raw, "message") or "",
+        environment=fields.optional_text(raw, "environment"),
+        release=fields.optional_text(raw, "release"),
+        sdk_name=fields.optional_text(raw, "sdk.name"),
+        service=fields.optional_text(raw, "service.name"),
+        attributes=_present(raw),
+        raw=raw,
+    )
+
+
+def _present(raw: Raw) -> dict[str, Any]:
+    return {key: value for key, value in raw.items() if value is not None and value != ""}
+
+
+def _project(raw: Raw) -> str | None:
+    return fields.optional_text(raw, "project") or fields.optional_text(raw, "project.name")
