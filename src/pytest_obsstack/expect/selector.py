@@ -7,9 +7,10 @@ import re
 from pytest_obsstack.errors import ObsstackError
 
 # A metric name, a matcher list in braces, or both (PromQL, "Instant vector selectors").
+_QUOTED = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)"""
 _SELECTOR = re.compile(
-    r"""\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)?\s*
-        (?:\{(?P<matchers>(?:[^{}"'`]|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)*)\})?\s*""",
+    rf"""\s*(?P<name>[a-zA-Z_:][a-zA-Z0-9_:]*)?\s*
+        (?:\{{(?P<matchers>(?:[^{{}}"'`]|{_QUOTED})*)\}})?\s*""",
     re.VERBOSE,
 )
 _INSTANCE = re.compile(r"(?:^|,)\s*(?:instance|service_instance_id)\s*(?:=|!)")
@@ -30,9 +31,11 @@ def own_selector(selector: str, instance: str) -> str:
             advice="use expect_metric(promql, …) for expressions",
         )
     matchers = (match["matchers"] or "").strip().rstrip(",")
-    if not instance or _INSTANCE.search(matchers):
+    # A label's value may well contain a text that looks like another matcher.
+    if not instance or _INSTANCE.search(re.sub(_QUOTED, "", matchers)):
         return selector.strip()
-    own = f'instance="{instance}"'
+    escaped = instance.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    own = f'instance="{escaped}"'
     return f"{match['name'] or ''}{{{matchers + ',' if matchers else ''}{own}}}"
 
 
