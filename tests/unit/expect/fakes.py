@@ -1,0 +1,287 @@
+"""A context whose stack and clients are values in memory, for what decides on them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+from pytest_obsstack.clients.collector import CollectorReading, Counts, Signal
+from pytest_obsstack.clients.loki.models import LogEntry
+from pytest_obsstack.clients.prometheus.models import Target
+from pytest_obsstack.clients.sentry.event import Event
+from pytest_obsstack.clients.sentry.explore import SpanRow
+from pytest_obsstack.clients.sentry.issue import Issue, Outcome
+from pytest_obsstack.clients.sentry.transaction import TransactionEvent
+from pytest_obsstack.clients.series import QueryResult, Sample, Series
+from pytest_obsstack.endpoints import (
+    CollectorEndpoint,
+    Endpoints,
+    LokiEndpoint,
+    PrometheusEndpoint,
+    SentryEndpoint,
+)
+from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
+from pytest_obsstack.providers.capabilities import EMBEDDED
+from pytest_obsstack.record.exchanges import Exchange, Exchanges
+from pytest_obsstack.wire.trace_context import TraceContext
+from tests.unit.expect.models import SENT_S, SPAN, TRACE, exchange, target
+
+DSN = "http://0123456789abcdef@127.0.0.1:9000/1"
+INSTANCE = "simple-app-main"
+_LOOKBACK_S = 300.0
+
+
+@dataclass
+class Backend:
+    """What all fakes share: how often they were asked, what they raise, what happens at a poll."""
+
+    error: ObsstackError | None = None
+    polls: int = 0
+    at_poll: Callable[[int], None] = lambda _: None
+
+    def asked(self) -> None:
+        self.polls += 1
+        self.at_poll(self.polls)
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class FakeSentry(Backend):
+    """Holds one trace, ``TRACE``; of any other it knows nothing."""
+
+    events: list[Event] = field(default_factory=list)
+    issues: list[Issue] = field(default_factory=list)
+    spans: list[SpanRow] = field(default_factory=list)
+    transactions: list[TransactionEvent] = field(default_factory=list)
+    outcome_list: list[Outcome] = field(default_factory=list)
+    bodies: dict[str, Any] = field(default_factory=dict)
+    attached: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    url: str = "http://127.0.0.1:9000"
+    organization: str = "obsstack"
+
+    def events_of_trace(self, trace_id: str) -> tuple[Event, ...]:
+        self.asked()
+        return tuple(self.events) if trace_id == TRACE else ()
+
+    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:
+        self.asked()
+        return tuple(self.spans) if trace_id == TRACE else ()
+
+    def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
+        self.asked()
+        return tuple(self.transactions) if trace_id == TRACE else ()
+
+    def issue(self, issue_id: str) -> Issue:
+        return next(issue for issue in self.issues if issue.id == issue_id)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        return tuple(self.outcome_list)
+
+    def event_json(self, event_id: str) -> Any:
+        return self.bodies.get(event_id, {})
+
+    def attachments(self, event_id: str) -> tuple[Any, ...]:
+        names = [name for owner, name in self.attached if owner == event_id]
+        return tuple(SimpleNamespace(id=name, name=name) for name in names)
+
+    def attachment_content(self, event_id: str, attachment_id: str) -> bytes:
+        return self.attached[event_id, attachment_id]
+
+
+@dataclass
+class FakeLoki(Backend):
+    lines: list[LogEntry] = field(default_factory=list)
+    url: str = "http://127.0.0.1:3100"
+    since_ns: int = 0
+
+    def lines_of_trace(self, trace_id: str, *, since_ns: int) -> tuple[LogEntry, ...]:
+        self.asked()
+        self.since_ns = since_ns
+        return tuple(self.lines) if trace_id == TRACE else ()
+
+
+@dataclass
+class FakePrometheus(Backend):
+    """Answers plain selectors, their ranges, and the newest sample's time, from ``samples``."""
+
+    samples: list[Series] = field(default_factory=list)
+    target_list: list[Target] = field(default_factory=lambda: [target()])
+    url: str = "http://127.0.0.1:9090"
+    queries: list[str] = field(default_factory=list)
+
+    def add(self, name: str, *samples: tuple[float, float], **labels: str) -> None:
+        """A series of ``(timestamp_s, value)`` of the app instance."""
+        whole = {"__name__": name, "instance": INSTANCE, "job": "simple-app", **labels}
+        self.samples.append(Series(whole, tuple(Sample(*sample) for sample in samples)))
+
+    def query(self, promql: str, *, time_s: float | None = None) -> QueryResult:
+        self.asked()
+        self.queries.append(promql)
+        at_s = SENT_S + 3600 if time_s is None else time_s
+        if match := re.fullmatch(r"max\(timestamp\((.*)\)\)", promql):
+            series = self._selected(match[1], at_s, at_s)
+            newest = max((s.last.timestamp_s for s in series), default=None)
+            found = [] if newest is None else [Series({}, (Sample(at_s, newest),))]
+        elif match := re.fullmatch(r"(.*)\[(\d+)s\]", promql):
+            found = self._selected(match[1], at_s, float(match[2]))
+        else:
+            found = [
+                Series(series.labels, (series.last,))
+                for series in self._selected(promql, at_s, _LOOKBACK_S)
+            ]
+        return QueryResult("vector", tuple(found))
+
+    def series(self, selector: str) -> tuple[Mapping[str, str], ...]:
+        return tuple(s.labels for s in self._selected(selector, SENT_S + 3600, SENT_S))
+
+    def targets(self) -> tuple[Target, ...]:
+        self.asked()
+        return tuple(self.target_list)
+
+    def _selected(self, selector: str, at_s: float, window_s: float) -> list[Series]:
+        match = re.fullmatch(r"(\w*)(?:\{(.*)\})?", selector)
+        assert match is not None, selector
+        wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
+        if match[1]:
+            wanted["__name__"] = match[1]
+        found = []
+        for series in self.samples:
+            if all(series.labels.get(key, "") == value for key, value in wanted.items()):
+                inside = [s for s in series.samples if at_s - window_s < s.timestamp_s <= at_s]
+                if inside:
+                    found.append(Series(series.labels, tuple(inside)))
+        return found
+
+
+@dataclass
+class FakeCollector(Backend):
+    """Counts of one receiver and of the exporter to each backend."""
+
+    accepted: dict[Signal, int] = field(default_factory=dict)
+    sent: dict[Signal, int] = field(default_factory=dict)
+    failed: dict[Signal, int] = field(default_factory=dict)
+
+    def reading(self) -> CollectorReading:
+        self.asked()
+        exporters: dict[Signal, str] = {
+            "spans": "otlp_http/sentry",
+            "log_records": "otlp_http/loki",
+            "metric_points": "prometheus",
+        }
+        return CollectorReading(
+            {("otlp", signal): Counts(accepted=count) for signal, count in self.accepted.items()},
+            {
+                (exporter, signal): Counts(
+                    sent=self.sent.get(signal, 0), send_failed=self.failed.get(signal, 0)
+                )
+                for signal, exporter in exporters.items()
+            },
+        )
+
+
+@dataclass
+class FakeStack:
+    """A steerable stack, unless ``steerable`` says otherwise."""
+
+    endpoints: Endpoints
+    capabilities: frozenset[str] = EMBEDDED
+    kind: str = "embedded"
+    steerable: bool = True
+    exporter_errors: dict[str, str] = field(default_factory=dict)
+    scrapes: list[str | None] = field(default_factory=list)
+    scraped: Callable[[], None] = lambda: None
+
+    def scrape(self, job: str | None = None) -> Sequence[Mapping[str, Any]]:
+        self.scrapes.append(job)
+        self.scraped()
+        return []
+
+    def status(self) -> dict[str, Any]:
+        exporters = {name: {"last_error": text} for name, text in self.exporter_errors.items()}
+        return {"products": {"collector": {"exporters": exporters}}}
+
+
+@dataclass
+class Bench:
+    """The fakes behind one ``context``."""
+
+    context: Context
+    stack: FakeStack
+    sentry: FakeSentry
+    loki: FakeLoki
+    prometheus: FakePrometheus
+    collector: FakeCollector
+
+
+def app_facts(
+    *,
+    service: str = "simple-app",
+    instance: str = INSTANCE,
+    url: str = "http://127.0.0.1:5000",
+    environment: Mapping[str, str] | None = None,
+    last_log_line: str | None = "^request finished",
+    log: Sequence[str] = (),
+    log_delay_s: float = 0.0,
+    companions: tuple[AppFacts, ...] = (),
+) -> AppFacts:
+    told = {"SENTRY_DSN": DSN, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
+    return AppFacts(
+        url=url,
+        service=service,
+        instance=instance,
+        environment=told if environment is None else environment,
+        started_here=True,
+        last_log_line=None if last_log_line is None else re.compile(last_log_line),
+        log_delay_s=log_delay_s,
+        log_lines=lambda: list(log),
+        companions=companions,
+    )
+
+
+def endpoints() -> Endpoints:
+    return Endpoints(
+        sentry=SentryEndpoint("http://127.0.0.1:9000", organization="obsstack", dsn=DSN),
+        collector=CollectorEndpoint("http://127.0.0.1:4318"),
+        prometheus=PrometheusEndpoint("http://127.0.0.1:9090"),
+        loki=LokiEndpoint("http://127.0.0.1:3100"),
+    )
+
+
+def bench(
+    *exchanges: Exchange,
+    app: AppFacts | None = None,
+    timeout_s: float = 0.0,
+    no_request: bool = False,
+    exact_metrics: bool = True,
+    history: AppHistory | None = None,
+) -> Bench:
+    """A context of one failed request, or of ``exchanges``, on a healthy but empty stack.
+
+    With the time-out of 0 s every wait is one poll, so that messages are the same each time.
+    """
+    stack = FakeStack(endpoints())
+    sentry, loki, prometheus, collector = (
+        FakeSentry(),
+        FakeLoki(),
+        FakePrometheus(),
+        FakeCollector(),
+    )
+    clients = SimpleNamespace(sentry=sentry, loki=loki, prometheus=prometheus, collector=collector)
+    made = list(exchanges or ([] if no_request else [exchange()]))
+    context = Context(
+        stack=cast("Any", stack),
+        clients=cast("Any", clients),
+        app=app or app_facts(),
+        trace=TraceContext(TRACE, SPAN, sampled=True),
+        timeout_s=timeout_s,
+        history=history or AppHistory(),
+        started_s=SENT_S - 1,
+        exact_metrics=exact_metrics,
+        exchanges=Exchanges(made),
+    )
+    return Bench(context, stack, sentry, loki, prometheus, collector)
