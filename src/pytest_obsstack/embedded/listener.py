@@ -102,7 +102,9 @@ def _taken(bind: str, wish: PortWish) -> tuple[socket.socket, bool]:
 
 
 def _bound_socket(bind: str, port: int) -> socket.socket:
-    result = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # With the protocol named, asyncio sends small answers at once (TCP_NODELAY); it leaves sockets
+    # of protocol 0 alone, and each answer then waits 40 ms for an acknowledgement.
+    result = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         # Lets the reservation and the listening socket share the port; on Linux a third party's
         # listening socket still excludes both.
