@@ -42,6 +42,8 @@ class AppHistory:
 
     last_ended_s: float = 0.0
     """When the last response of any test ended."""
+    metric_name: str | None = None
+    """A metric that the app is known to export."""
     queue_overflows: int = 0
     """Events that SDKs of this project have reported as dropped for a full queue, as last seen."""
 

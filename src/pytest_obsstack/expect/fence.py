@@ -134,15 +134,27 @@ def metrics_settled(context: Context, after_s: float) -> Settled:
 
 def newest_sample_s(context: Context, at_s: float | None = None) -> float | None:
     """Time of the app's newest sample (Unix seconds), now or as it was known at ``at_s``."""
-    # target_info, like what Prometheus adds itself, has the time of the scrape, not of the app.
-    own = (
-        f'instance="{context.app.instance}"'
-        if context.app.instance
-        else (f'job="{context.app.service}"')
+    name = context.history.metric_name
+    if name is None:
+        name = context.history.metric_name = _any_metric_name(context)
+    if name is None:
+        return None
+    result = context.clients.prometheus.query(
+        f"max(timestamp({name}{{{_own_matcher(context.app)}}}))", time_s=at_s
     )
-    selector = f'{{{own},__name__!~"target_info|up|scrape_.+"}}'
-    result = context.clients.prometheus.query(f"max(timestamp({selector}))", time_s=at_s)
     return result.series[0].last.value if result.series else None
+
+
+def _any_metric_name(context: Context) -> str | None:
+    """A metric of the app itself; an exporter sends all of them at one time, so any will do."""
+    # target_info, like what Prometheus adds, has the time of the scrape and not of the app.
+    matcher = f'{{{_own_matcher(context.app)},__name__!~"target_info|up|scrape_.+"}}'
+    series = context.clients.prometheus.series(matcher)
+    return min((labels["__name__"] for labels in series), default=None)
+
+
+def _own_matcher(app: AppFacts) -> str:
+    return f'instance="{app.instance}"' if app.instance else f'job="{app.service}"'
 
 
 def _instance(app: AppFacts) -> str:

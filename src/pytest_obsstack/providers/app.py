@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.providers.process import ManagedProcess, ProcessIdentity, tail
+from pytest_obsstack.providers.process import ManagedProcess, tail
 from pytest_obsstack.providers.state import RunningApp
 from pytest_obsstack.waiting import until
 
@@ -140,15 +140,15 @@ class AppProcess:
         for companion in self.companions.values():
             companion.stop()
 
-    def running(self) -> RunningApp:
-        """What a later run needs to know of it."""
+    def left_running(self) -> RunningApp:
+        """Leave the app to later runs: what they need to know of it, to use and to end it."""
         parts = [self, *self.companions.values()]
-        pids = [part.process.pid for part in parts if part.process is not None]
+        processes = [part.process.detach() for part in parts if part.process is not None]
         return RunningApp(
             url=self.url,
             instance=self.instance,
             service=self.spec.service,
-            processes=tuple(ProcessIdentity.of(pid) for pid in pids),
+            processes=tuple(processes),
             environment=dict(self.environment),
             log=None if self.log_path is None else str(self.log_path),
         )

@@ -87,7 +87,7 @@ def start_embedded(
         control_token=control_token,
         api_token=api_token,
         password=password,
-        process=ProcessIdentity.of(process.pid),
+        process=process.detach(),
         ready_after_s=time.monotonic() - started,
     )
 

@@ -86,6 +86,13 @@ class ManagedProcess:
             self._popen.kill()
             self._popen.wait()
 
+    def detach(self) -> ProcessIdentity:
+        """Leave the process to whoever reads its identity from a state file."""
+        identity = ProcessIdentity.of(self.pid)
+        # Popen warns, when it is collected, of a process that nobody has waited for.
+        self._popen.returncode = 0
+        return identity
+
 
 @dataclass(frozen=True)
 class ProcessIdentity:

@@ -203,7 +203,7 @@ class Session:
         app = self.start_app(spec, name=self.run.worker, port=port, keep=keep)
         if keep:
             home = Home(self.options.home)
-            write_state(home.kept_path, state.with_app(app.running()))
+            write_state(home.kept_path, state.with_app(app.left_running()))
         return app
 
     def start_app(

@@ -17,7 +17,7 @@ from pytest_obsstack.clients.sentry.account import (
     parse_project,
     parse_team,
 )
-from pytest_obsstack.clients.sentry.api import listed, path
+from pytest_obsstack.clients.sentry.api import is_missing, listed, path
 from pytest_obsstack.errors import BackendRefused
 
 T = TypeVar("T")
@@ -50,7 +50,8 @@ class SentryAccounts:
         )
 
     def team(self, organization: str, slug: str) -> Team | None:
-        return self._find(path("teams", organization, slug), parse_team)
+        # From the list: not every compatible server answers for one team.
+        return next((team for team in self.teams(organization) if team.slug == slug), None)
 
     def create_team(self, organization: str, slug: str) -> Team:
         body = {"slug": slug, "name": slug}
@@ -101,6 +102,6 @@ class SentryAccounts:
         try:
             return parse(self._api.get_json(url_path))
         except BackendRefused as refused:
-            if refused.status == 404:
+            if is_missing(refused):
                 return None
             raise

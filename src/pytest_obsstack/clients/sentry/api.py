@@ -15,7 +15,7 @@ import httpx
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.http import ApiClient, QueryParams
-from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.errors import BackendRefused, ObsstackError
 
 MAX_PAGE_SIZE = 100
 """What Sentry gives on one page at most."""
@@ -28,6 +28,14 @@ _ATTRIBUTE = re.compile(r"([\w-]+)=\"([^\"]*)\"")
 def path(*segments: str | int) -> str:
     """``/a/b/c/``, each segment percent-encoded: a release may hold ``/`` and ``@``."""
     return "/" + "".join(quote(str(segment), safe="") + "/" for segment in segments)
+
+
+def is_missing(refused: BackendRefused) -> bool:
+    """Whether a refusal says that the thing asked for does not exist.
+
+    A server that does not know the *endpoint* answers 404 as well; that must not read as "none".
+    """
+    return refused.status == 404 and "not supported by" not in (refused.found or "")
 
 
 def next_cursor(link_header: str) -> str | None:

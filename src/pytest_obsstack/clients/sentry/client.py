@@ -20,7 +20,7 @@ from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_
 from pytest_obsstack.clients.sentry import explore
 from pytest_obsstack.clients.sentry.accounts import SentryAccounts
 from pytest_obsstack.clients.sentry.alerts import SentryAlerts
-from pytest_obsstack.clients.sentry.api import MAX_PAGE_SIZE, listed, path, rows
+from pytest_obsstack.clients.sentry.api import MAX_PAGE_SIZE, is_missing, listed, path, rows
 from pytest_obsstack.clients.sentry.event import Event, parse_event
 from pytest_obsstack.clients.sentry.issue import (
     Attachment,
@@ -118,7 +118,7 @@ class SentryClient:
         try:
             answer = self._web.get_json("/api/client-config/")
         except BackendRefused as refused:
-            if refused.status == 404:
+            if is_missing(refused):
                 return None
             raise
         config = fields.mapping(answer, "the client configuration")
@@ -268,7 +268,7 @@ class SentryClient:
         try:
             return parse_release(self._api.get_json(self._org("releases", version)))
         except BackendRefused as refused:
-            if refused.status == 404:
+            if is_missing(refused):
                 return None
             raise
 
@@ -322,7 +322,7 @@ class SentryClient:
         try:
             return self._event_raw(row.event_id, row.project)
         except BackendRefused as refused:
-            if refused.status == 404:
+            if is_missing(refused):
                 return None
             raise
 

@@ -43,6 +43,7 @@ SPAN_FIELDS = (
 LOG_FIELDS = (
     "id",
     "trace",
+    "span_id",
     "trace.parent_span_id",
     "timestamp",
     "timestamp_precise",
@@ -166,7 +167,9 @@ def parse_log_row(raw: Any) -> LogRow:
     return LogRow(
         log_id=fields.optional_text(raw, "id") or fields.optional_text(raw, "sentry.item_id"),
         trace_id=fields.optional_text(raw, "trace"),
-        span_id=fields.optional_text(raw, "trace.parent_span_id"),
+        # Sentry versions differ in which of the two they fill.
+        span_id=fields.optional_text(raw, "span_id")
+        or fields.optional_text(raw, "trace.parent_span_id"),
         timestamp=fields.optional_time(raw, "timestamp"),
         timestamp_ns=fields.optional_integer(raw, "timestamp_precise"),
         severity=fields.optional_text(raw, "severity"),
