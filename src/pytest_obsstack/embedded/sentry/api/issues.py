@@ -98,12 +98,9 @@ def update_issues(api: Api, call: Call) -> Reply:
     api.ledger.change("issue.updated", {"ids": ids, **changes})
     body: dict[str, Any] = {}
     if "status" in changes:
-        body |= {
-            "status": changes["status"],
-            "substatus": changes.get("substatus"),
-            "statusDetails": {},
-            "inbox": None,
-        }
+        body |= {"status": changes["status"], "statusDetails": {}}
+        if changes["substatus"] is not None:
+            body["substatus"] = changes["substatus"]
     if "has_seen" in changes:
         body["hasSeen"] = changes["has_seen"]
     if "is_bookmarked" in changes:
