@@ -1,7 +1,7 @@
 """Create what an app needs in an error tracker: organisation, team, project and key.
 
-Everything goes through the tracker's own API, as the guide does it by hand ("Customizing the DSN").
-What exists already is used, so that a second run changes nothing and finds the same DSN.
+Everything goes through the tracker's own API. What exists already is used, so that a second run
+changes nothing and finds the same DSN.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class SentryProject:
     project: str
     """Slug."""
     project_id: str
+    """The number at the end of the DSN."""
     public_key: str
     dsn: str = field(repr=False)
 
