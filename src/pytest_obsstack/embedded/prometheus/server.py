@@ -220,7 +220,7 @@ class PrometheusServer:
         for series in written:
             for timestamp_ms, value in series.samples if series.valid else ():
                 if timestamp_ms > latest_ms:
-                    raise AppendError("out of bounds")
+                    raise AppendError("out of bounds: timestamp is too far in the future")
                 self.store.check(series.labels, timestamp_ms, value)
         self.store.check_room(series.labels for series in written if series.valid)
 
