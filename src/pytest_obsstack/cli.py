@@ -175,9 +175,12 @@ def _print_state(state: StackState, *, as_json: bool) -> None:
         _print_json(described(state))
         return
     console = Console()
-    table = Table(title=f"obsstack: {state.kind} stack, run {state.run_id}")
+    table = Table(
+        title=f"obsstack: {state.kind} stack, run {state.run_id}", box=None, title_justify="left"
+    )
     for column in ("component", "URL", "version", "stands in for"):
-        table.add_column(column)
+        # A URL that is cut cannot be copied.
+        table.add_column(column, no_wrap=column == "URL")
     for name, product in state.products.items():
         table.add_row(name, product.url, product.version, product.stands_in_for or "")
     if state.app is not None:

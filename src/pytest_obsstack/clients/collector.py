@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -108,9 +109,12 @@ class CollectorClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.endpoint = endpoint
+        # The telemetry URL is the whole address of the page, which ApiClient takes apart.
+        parts = urlsplit(endpoint.telemetry_url or endpoint.otlp_url)
+        self._page = parts.path or "/"
         self._api = ApiClient(
             "The collector",
-            endpoint.telemetry_url or endpoint.otlp_url,
+            f"{parts.scheme}://{parts.netloc}",
             headers={"accept": "text/plain"},
             timeout_s=timeout_s,
             transport=transport,
@@ -129,8 +133,7 @@ class CollectorClient:
                 found=f"only OTLP at {self.endpoint.otlp_url}",
                 advice="expose service.telemetry.metrics and give its URL",
             )
-        # The telemetry URL is the whole address of the page.
-        return parse_metrics(self._api.get("").text)
+        return parse_metrics(self._api.get(self._page).text)
 
     def healthy(self) -> bool:
         """Whether the collector's metrics page answers."""

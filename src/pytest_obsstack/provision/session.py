@@ -226,7 +226,8 @@ class Session:
             spec,
             endpoints or self.stack.endpoints,
             folder=self.run.folder,
-            name=name or f"{self.run.worker}-{self._app_count}",
+            # Counters begin anew with each process: as two instances they are never mixed up.
+            name=f"{name or f'{self.run.worker}-{self._app_count}'}-{self.run.folder.name[-6:]}",
             owner_pid=None if keep else os.getpid(),
             probe=probe_url,
             port=port,
