@@ -73,6 +73,11 @@ class Context:
         return [exchange for exchange in self.exchanges.all if exchange.status is not None]
 
     @property
+    def last_ended_s(self) -> float:
+        """When the last response ended; the test's beginning where there was no request."""
+        return self.exchanges.last_ended_s or self.started_s
+
+    @property
     def since_ns(self) -> int:
         """From when on Loki is searched: a minute early, for an app whose clock is behind."""
         return int((self.started_s - 60) * 1e9)

@@ -87,7 +87,7 @@ class MetricExpectations:
         __tracebackhide__ = True
         self._need_exactness(f"expect_no_increase({selector!r})")
         own = own_selector(selector, self._context.app.instance)
-        settled = metrics_settled(self._context, self._after_s())
+        settled = metrics_settled(self._context, self._context.last_ended_s)
         if not settled.proven:
             raise cannot_tell(
                 f"assert that {own} did not increase",
@@ -153,12 +153,9 @@ class MetricExpectations:
             return
         metrics_settled(self._context, self._context.history.last_ended_s)
 
-    def _after_s(self) -> float:
-        return self._context.exchanges.last_ended_s or self._context.started_s
-
     def _fence(self, selector: str, expected: str) -> None:
         __tracebackhide__ = True
-        settled = metrics_settled(self._context, self._after_s())
+        settled = metrics_settled(self._context, self._context.last_ended_s)
         if settled.proven:
             return
         fail(
@@ -181,7 +178,7 @@ class MetricExpectations:
             for series in client.query(selector, time_s=start_s).series
         }
         now_s = newest_sample_s(self._context) or start_s
-        end_s = max(now_s, self._after_s()) + 1.0
+        end_s = max(now_s, self._context.last_ended_s) + 1.0
         window_s = math.ceil(end_s - start_s) + 1
         result = client.query(f"{selector}[{window_s}s]", time_s=end_s)
         increases = []

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import quote, quote_plus
 
-from pytest_obsstack.expect.context import Context
-from pytest_obsstack.expect.fence import errors_settled, logs_settled, spans_settled
-from pytest_obsstack.expect.hops import log_hops, sentry_hops, span_hops
+from pytest_obsstack.expect.context import AppFacts, Context
+from pytest_obsstack.expect.fence import (
+    Settled,
+    errors_settled,
+    logs_settled,
+    metrics_settled,
+    spans_settled,
+)
+from pytest_obsstack.expect.hops import log_hops, metric_hops, sentry_hops, span_hops
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
 
@@ -36,6 +42,7 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
         ("issues", errors_settled, "errors", sentry_hops),
         ("spans", spans_settled, "spans", span_hops),
         ("logs", logs_settled, "logs", log_hops),
+        ("metrics", _metrics_settled, "metrics", metric_hops),
     ):
         if needed in have:
             settled = settle(context)
@@ -55,6 +62,10 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
                 look=(KEEP,),
             )
         )
+
+
+def _metrics_settled(context: Context) -> Settled:
+    return metrics_settled(context, context.last_ended_s)
 
 
 def search(context: Context, wanted: str | re.Pattern[str]) -> Iterator[Find]:
@@ -80,13 +91,17 @@ def _texts(context: Context) -> Iterator[tuple[str, str]]:
             facts = {**entry.labels, **entry.structured_metadata}
             yield f"log line of {entry.labels.get('service_name')}", entry.line
             yield "labels and metadata of a log line", json.dumps(facts, ensure_ascii=False)
-    if "metrics" in have and context.app.instance:
-        series = context.clients.prometheus.series(f'{{instance="{context.app.instance}"}}')
-        for labels in series:
-            yield (
-                f"labels of {labels.get('__name__')}",
-                json.dumps(dict(labels), ensure_ascii=False),
-            )
+    if "metrics" in have:
+        for service in context.services():
+            for labels in context.clients.prometheus.series(_series_of(service)):
+                text = json.dumps(dict(labels), ensure_ascii=False)
+                yield f"labels of {labels.get('__name__')}", text
+
+
+def _series_of(service: AppFacts) -> str:
+    if service.instance:
+        return f'{{instance="{service.instance}"}}'
+    return f'{{job="{service.service}"}}'
 
 
 def _sentry_texts(context: Context) -> Iterator[tuple[str, str]]:
@@ -109,19 +124,35 @@ def _sentry_texts(context: Context) -> Iterator[tuple[str, str]]:
 def _patterns(wanted: str | re.Pattern[str]) -> list[tuple[str, re.Pattern[str]]]:
     if isinstance(wanted, re.Pattern):
         return [("as it is", wanted)]
-    forms = {
-        "as it is": wanted,
-        "JSON-escaped": json.dumps(wanted)[1:-1],
-        "JSON-escaped twice": json.dumps(json.dumps(wanted)[1:-1])[1:-1],
-        "URL-encoded": quote(wanted, safe=""),
-        "URL-encoded form": quote_plus(wanted, safe=""),
-    }
-    found: dict[str, str] = {}
-    for form, text in forms.items():
-        found.setdefault(text, form)
-    for text in _base64_forms(wanted):
-        found.setdefault(text, "base64")
-    return [(form, re.compile(re.escape(text))) for text, form in found.items()]
+    patterns = [("as it is", re.escape(wanted)), ("escaped", _escaped(wanted))]
+    patterns += [("base64", re.escape(text)) for text in dict.fromkeys(_base64_forms(wanted))]
+    return [(form, re.compile(pattern)) for form, pattern in patterns]
+
+
+def _escaped(wanted: str) -> str:
+    """A pattern in which each character may be escaped as in JSON, a URL or HTML, or not.
+
+    Character by character, because every language escapes others (Go the ``&``, PHP the ``/``),
+    and texts are often escaped more than once.
+    """
+    return "".join(f"(?:{'|'.join(_forms(character))})" for character in wanted)
+
+
+def _forms(character: str) -> Iterator[str]:
+    yield re.escape(character)
+    # JSON, RFC 8259 section 7; each level of JSON within JSON doubles the backslashes.
+    units = character.encode("utf-16-be").hex()
+    yield "".join(rf"\\+u(?i:{units[at : at + 4]})" for at in range(0, len(units), 4))
+    short = json.dumps(character)[1:-1]
+    if len(short) == 2 or character == "/":
+        yield r"\\+" + re.escape(short[-1])
+    # RFC 3986 section 2.1, once or more often (%25 is the percent sign itself).
+    yield "".join(f"%(?:25)*(?i:{byte:02x})" for byte in character.encode())
+    if character == " ":
+        yield r"\+"
+    yield f"&#(?:{ord(character)}|x(?i:{ord(character):x}));"
+    if html.escape(character) != character:
+        yield html.escape(character)
 
 
 def _base64_forms(wanted: str) -> Iterator[str]:

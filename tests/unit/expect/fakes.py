@@ -32,6 +32,8 @@ from tests.unit.expect.models import SENT_S, SPAN, TRACE, exchange, target
 
 DSN = "http://0123456789abcdef@127.0.0.1:9000/1"
 INSTANCE = "simple-app-main"
+NOW_S = SENT_S + 60
+"""The time at which the fake Prometheus is asked."""
 _LOOKBACK_S = 300.0
 
 
@@ -122,9 +124,9 @@ class FakePrometheus(Backend):
     def query(self, promql: str, *, time_s: float | None = None) -> QueryResult:
         self.asked()
         self.queries.append(promql)
-        at_s = SENT_S + 3600 if time_s is None else time_s
+        at_s = NOW_S if time_s is None else time_s
         if match := re.fullmatch(r"max\(timestamp\((.*)\)\)", promql):
-            series = self._selected(match[1], at_s, at_s)
+            series = self._selected(match[1], at_s, _LOOKBACK_S)
             newest = max((s.last.timestamp_s for s in series), default=None)
             found = [] if newest is None else [Series({}, (Sample(at_s, newest),))]
         elif match := re.fullmatch(r"(.*)\[(\d+)s\]", promql):
@@ -137,7 +139,7 @@ class FakePrometheus(Backend):
         return QueryResult("vector", tuple(found))
 
     def series(self, selector: str) -> tuple[Mapping[str, str], ...]:
-        return tuple(s.labels for s in self._selected(selector, SENT_S + 3600, SENT_S))
+        return tuple(s.labels for s in self._selected(selector, NOW_S, _LOOKBACK_S))
 
     def targets(self) -> tuple[Target, ...]:
         self.asked()
@@ -146,16 +148,21 @@ class FakePrometheus(Backend):
     def _selected(self, selector: str, at_s: float, window_s: float) -> list[Series]:
         match = re.fullmatch(r"(\w*)(?:\{(.*)\})?", selector)
         assert match is not None, selector
-        wanted = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
+        wanted = re.findall(r'(\w+)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"', match[2] or "")
         if match[1]:
-            wanted["__name__"] = match[1]
+            wanted.append(("__name__", "=", match[1]))
         found = []
         for series in self.samples:
-            if all(series.labels.get(key, "") == value for key, value in wanted.items()):
+            if all(_matches(series.labels.get(key, ""), how, text) for key, how, text in wanted):
                 inside = [s for s in series.samples if at_s - window_s < s.timestamp_s <= at_s]
                 if inside:
                     found.append(Series(series.labels, tuple(inside)))
         return found
+
+
+def _matches(value: str, how: str, wanted: str) -> bool:
+    same = re.fullmatch(wanted, value) is not None if "~" in how else value == wanted
+    return same != how.startswith("!")
 
 
 @dataclass
@@ -193,6 +200,7 @@ class FakeStack:
     kind: str = "embedded"
     steerable: bool = True
     exporter_errors: dict[str, str] = field(default_factory=dict)
+    exporter_errors_s: float = SENT_S
     scrapes: list[str | None] = field(default_factory=list)
     scraped: Callable[[], None] = lambda: None
 
@@ -202,7 +210,10 @@ class FakeStack:
         return []
 
     def status(self) -> dict[str, Any]:
-        exporters = {name: {"last_error": text} for name, text in self.exporter_errors.items()}
+        exporters = {
+            name: {"last_error": {"text": text, "time_ns": int(self.exporter_errors_s * 1e9)}}
+            for name, text in self.exporter_errors.items()
+        }
         return {"products": {"collector": {"exporters": exporters}}}
 
 
