@@ -38,6 +38,7 @@ from pytest_obsstack.embedded.loki.store import Store, Stream
 _NS_PER_S = 1_000_000_000
 _LABELS_DEFAULT_NS = 6 * 3600 * _NS_PER_S
 _LONGEST_FORMATTED = 100
+_TOO_DEEP = "parse error : the query is nested too deeply"
 _NOT_SUPPORTED_PATHS = (
     "/loki/api/v1/tail",
     "/loki/api/v1/index/stats",
@@ -145,6 +146,8 @@ class QueryApi:
             text = query_text(parse_query(query))
             if len(text) > _LONGEST_FORMATTED:
                 raise NotSupported("format_query of a query that takes more than one line")
+        except RecursionError:
+            return _json({"status": "invalid-query", "error": _TOO_DEEP}, 400)
         except LogQLError as error:
             return _json({"status": "invalid-query", "error": str(error)}, 400)
         return _json({"status": "success", "data": text})
@@ -198,6 +201,8 @@ def _handler(answer: Answer) -> Handler:
             return PlainTextResponse(f"{error}\n", error.status)
         except (ParameterError, BodyError) as error:
             return PlainTextResponse(f"{error}\n", 400)
+        except RecursionError:
+            return PlainTextResponse(f"{_TOO_DEEP}\n", 400)
 
     return handle
 

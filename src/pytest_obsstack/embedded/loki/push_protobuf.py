@@ -8,15 +8,18 @@ package with these classes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import cramjam
 
+from pytest_obsstack.embedded.loki.go_text import quote
 from pytest_obsstack.embedded.loki.limits import PushRefused
 from pytest_obsstack.embedded.loki.logql.errors import LogQLError
-from pytest_obsstack.embedded.loki.logql.parse import parse_label_set
+from pytest_obsstack.embedded.loki.logql.lexer import TokenStream
 from pytest_obsstack.wire.loki_push import LokiEntry, LokiStream
 
+_LABEL = re.compile(r'\s*([^\s="{},]*)\s*=\s*("(?:[^"\\]|\\.)*")\s*(?:,|(?=\}))', re.DOTALL)
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
@@ -46,10 +49,22 @@ def _stream(data: bytes) -> LokiStream:
             labels = value.decode("utf-8")
         elif number == 2:
             entries.append(_entry(value))
-    try:
-        return LokiStream(parse_label_set(labels), entries)
-    except LogQLError as error:
-        raise PushRefused(400, f"couldn't parse labels: {error}") from error
+    return LokiStream(_labels(labels), entries)
+
+
+def _labels(text: str) -> dict[str, str]:
+    """Labels in Prometheus's form, ``{a="b", c="d"}``; their names are checked with all others."""
+    found: dict[str, str] = {}
+    at = 1
+    while label := _LABEL.match(text, at):
+        try:
+            found[label[1]] = TokenStream(label[2]).peek.text
+        except LogQLError as error:
+            raise PushRefused(400, f"couldn't parse labels: {error}") from error
+        at = label.end()
+    if not text.startswith("{") or text[at:].strip() != "}":
+        raise PushRefused(400, f"couldn't parse labels: 1:{at + 1}: parse error: {quote(text)}")
+    return found
 
 
 def _entry(data: bytes) -> LokiEntry:

@@ -74,14 +74,6 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     return matchers
 
 
-def parse_label_set(text: str) -> dict[str, str]:
-    """Labels in the form ``{a="b", c="d"}``, as a protobuf push has them."""
-    matchers = parse_matchers(text)
-    if any(matcher.op != "=" for matcher in matchers):
-        raise LogQLError("only equal signs are allowed in a label set")
-    return {matcher.name: matcher.value for matcher in matchers}
-
-
 def _expression(tokens: TokenStream, least: int, first: Expr | None = None) -> Expr:
     """Operators that bind at least as tightly as ``least``, and their operands.
 
