@@ -74,14 +74,18 @@ def logs_settled(context: Context) -> Settled:
     """The last record of each request has arrived, or the log exporter's delay has passed."""
     if context.app.last_log_line is None:
         return _log_delay_passed(context)
-    wanted = len(context.answered)
+    expected = {context.app.service: len(context.answered)}
+    if context.app.companions:
+        # How many records the companions owe is known once the spans of the calls are all there.
+        spans = spans_settled(context)
+        if not spans.proven:
+            return spans
+        expected |= _calls_to_companions(context)
     missing = ""
 
     def poll() -> bool | None:
         nonlocal missing
         lines = context.clients.loki.lines_of_trace(context.trace_id, since_ns=context.since_ns)
-        calls = _calls_to_companions(context) if context.app.companions else {}
-        expected = {context.app.service: wanted, **calls}
         for service in context.services():
             if service.last_log_line is None:
                 continue

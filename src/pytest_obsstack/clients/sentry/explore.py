@@ -28,7 +28,6 @@ SPAN_FIELDS = (
     "kind",
     "precise.start_ts",
     "precise.finish_ts",
-    "timestamp",
     "transaction",
     "transaction.event_id",
     "is_transaction",
@@ -36,9 +35,13 @@ SPAN_FIELDS = (
     "service.name",
     "environment",
     "release",
-    "sdk.name",
+    "url.full",
+    "http.url",
 )
-"""Twenty: the most that one request may select."""
+"""Twenty: the most that one request may select.
+
+The last two are the address that an HTTP client span calls, by its name today and by its old one.
+"""
 
 LOG_FIELDS = (
     "id",
@@ -95,7 +98,6 @@ class SpanRow:
     service: str | None
     environment: str | None
     release: str | None
-    sdk_name: str | None
     project: str | None
     attributes: Mapping[str, Any]
     """All selected columns that have a value, by their public names."""
@@ -155,7 +157,6 @@ def parse_span_row(raw: Any) -> SpanRow:
         service=fields.optional_text(raw, "service.name"),
         environment=fields.optional_text(raw, "environment"),
         release=fields.optional_text(raw, "release"),
-        sdk_name=fields.optional_text(raw, "sdk.name"),
         project=_project(raw),
         attributes=_present(raw),
         raw=raw,
