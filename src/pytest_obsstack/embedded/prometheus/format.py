@@ -110,11 +110,14 @@ def _scientific(value: float) -> str:
 def parse_float(text: str) -> float:
     """``strconv.ParseFloat``; raises ``ValueError``.
 
-    Python reads texts with spaces around, Go does not.
+    Python also reads texts with spaces around, a NaN with a sign, and foreign digits.
     """
-    if text != text.strip():
+    if text != text.strip() or not text.isascii() or text[1:].lower() == "nan":
         raise ValueError(f"invalid float: {text!r}")
-    return float(text)
+    value = float(text)
+    if math.isinf(value) and "n" not in text.lower():
+        raise ValueError(f"float out of range: {text!r}")
+    return value
 
 
 def timestamp_text(timestamp_ms: int) -> str:

@@ -43,6 +43,7 @@ class ScrapeLoop:
         self._clock_ns = clock_ns
         self._busy = asyncio.Lock()
         self._next: asyncio.Task[ScrapeReport] | None = None
+        self._current: asyncio.Task[ScrapeReport] | None = None
         self._loop: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -51,8 +52,8 @@ class ScrapeLoop:
 
     async def stop(self) -> None:
         """End the loop and a scrape that is under way; what was stored stays."""
-        tasks = [task for task in (self._loop, self._next) if task is not None]
-        self._loop = self._next = None
+        tasks = [task for task in (self._loop, self._next, self._current) if task is not None]
+        self._loop = self._next = self._current = None
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -61,7 +62,15 @@ class ScrapeLoop:
         """A scrape that begins after this call; calls that wait for the same one share it."""
         if self._next is None:
             self._next = asyncio.create_task(self._scrape_next())
-        return await asyncio.shield(self._next)
+        task = self._next
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            if not task.cancelled():
+                raise
+            # Stopped: what was not scraped is told as Prometheus tells it.
+            last = self.target.last_result
+            return self._report("context canceled", 0 if last is None else last.timestamp_ms)
 
     async def _run(self) -> None:
         due = time.monotonic()
@@ -73,7 +82,7 @@ class ScrapeLoop:
     async def _scrape_next(self) -> ScrapeReport:
         async with self._busy:
             # From here on the scrape has begun: who calls now needs the one after it.
-            self._next = None
+            self._current, self._next = self._next, None
             return await self._scrape()
 
     async def _scrape(self) -> ScrapeReport:
@@ -96,9 +105,12 @@ class ScrapeLoop:
         duration_s = time.monotonic() - started
         result = ScrapeResult(began_ms, duration_s, body, content_type, error)
         self._store(self.target, result)
+        return self._report(self.target.last_error, began_ms)
+
+    def _report(self, error: str, timestamp_ms: int) -> ScrapeReport:
+        key = self.target.key
         instance = dict(key.labels)["instance"]
-        health, last_error = self.target.health, self.target.last_error
-        return ScrapeReport(key.job, instance, key.url, health, last_error, began_ms)
+        return ScrapeReport(key.job, instance, key.url, self.target.health, error, timestamp_ms)
 
 
 class ScrapeManager:

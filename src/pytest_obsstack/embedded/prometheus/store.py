@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     # Not needed to run; the grammar would cost the start of the server more than the store does.
     from pytest_obsstack.embedded.prometheus.promql.ast import Matcher
 
+_EXEMPLAR_LABEL_CHARS = 128
+
 
 class AppendError(Exception):
     """A sample that the store does not take."""
@@ -119,9 +121,12 @@ class Series:
     def add_exemplar(self, exemplar: Exemplar, sample_ms: int) -> bool:
         """Whether it was new; one that equals the newest or is older than it is left out.
 
-        One without a time of its own takes that of its sample, ``sample_ms``, but is still equal
-        to the newest if only the time differs.
+        So is one whose labels are too long (a limit of OpenMetrics that Prometheus keeps). One
+        without a time of its own takes that of its sample, ``sample_ms``, but is still equal to
+        the newest if only the time differs.
         """
+        if sum(len(name) + len(value) for name, value in exemplar.labels) > _EXEMPLAR_LABEL_CHARS:
+            return False
         own_ms = exemplar.timestamp_ms
         timestamp_ms = sample_ms if own_ms is None else own_ms
         if self.exemplars:

@@ -16,8 +16,12 @@ from pytest_obsstack.embedded.prometheus.model import (
 
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(
-    r'[ \t]*(?P<name>[a-zA-Z_][a-zA-Z0-9_]*|"(?:\\.|[^"\\\n])*")'
-    r'(?:[ \t]*=[ \t]*"(?P<value>(?:\\.|[^"\\\n])*)")?[ \t]*(?P<end>,|(?=\}))'
+    r'(?P<name>[a-zA-Z_][a-zA-Z0-9_]*|"(?:\\.|[^"\\\n])*")'
+    r'(?:[ \t]*=[ \t]*"(?P<value>(?:\\.|[^"\\\n])*)")?[ \t]*,?'
+)
+_STRICT_LABEL = re.compile(
+    r'(?P<name>[a-zA-Z_][a-zA-Z0-9_]*|"(?:\\.|[^"\\\n])*")'
+    r'(?:="(?P<value>(?:\\.|[^"\\\n])*)")?(?:,|(?=\}))'
 )
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPES = {"n": "\n", '"': '"', "\\": "\\"}
@@ -46,27 +50,32 @@ class Exposition:
     metadata: dict[str, Metadata] = field(default_factory=dict)
 
 
-def read_series(line: str, line_number: int) -> tuple[Labels, int]:
-    """The labels (with the name) at the beginning of a line, and where they end."""
+def read_series(line: str, line_number: int, *, strict: bool) -> tuple[Labels, int]:
+    """The labels (with the name) at the beginning of a line, and where they end.
+
+    ``strict`` takes no blanks within.
+    """
     name = _NAME.match(line)
     position = name.end() if name else 0
     pairs: list[tuple[str, str]] = [(METRIC_NAME, name[0])] if name else []
-    after_blanks = blanks_end(line, position)
+    after_blanks = position if strict else blanks_end(line, position)
     if line.startswith("{", after_blanks):
-        position = read_labels(line, after_blanks + 1, pairs, line_number)
+        position = read_labels(line, after_blanks + 1, pairs, line_number, strict=strict)
     if not pairs or all(label != METRIC_NAME for label, _ in pairs):
         raise ExpositionError(f"line {line_number}: expected a metric name, got {quote(line)}")
     return labels_of(pairs), position
 
 
-def read_labels(line: str, position: int, pairs: list[tuple[str, str]], line_number: int) -> int:
+def read_labels(
+    line: str, position: int, pairs: list[tuple[str, str]], line_number: int, *, strict: bool
+) -> int:
     """Adds the labels up to the closing brace to ``pairs``; the position after it."""
     seen = {name for name, _ in pairs}
     while True:
-        position = blanks_end(line, position)
+        position = position if strict else blanks_end(line, position)
         if line.startswith("}", position):
             return position + 1
-        match = _LABEL.match(line, position)
+        match = (_STRICT_LABEL if strict else _LABEL).match(line, position)
         if match is None:
             rest = quote(line[position:])
             raise ExpositionError(f"line {line_number}: expected a label, got {rest}")

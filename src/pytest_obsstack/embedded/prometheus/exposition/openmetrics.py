@@ -46,7 +46,7 @@ def parse_openmetrics(body: str) -> Exposition:
     lines = body.split("\n")
     for number, line in enumerate(lines, 1):
         if line == _END:
-            if any(lines[number:]):
+            if lines[number:] not in ([], [""]):
                 raise ExpositionError(f"line {number + 1}: unexpected data after # EOF")
             return exposition
         if line.startswith("#"):
@@ -60,7 +60,9 @@ def _read_comment(line: str, number: int, exposition: Exposition) -> None:
     match = _COMMENT.fullmatch(line)
     if match is None:
         raise ExpositionError(f"line {number}: expected TYPE, HELP, UNIT or EOF, got {quote(line)}")
-    name, rest = match["name"].strip('"'), match["rest"] or ""
+    name, rest = match["name"].strip('"'), match["rest"]
+    if rest is None:
+        raise ExpositionError(f"line {number}: expected text in {match['kind']}")
     known = exposition.metadata.get(name, Metadata())
     if match["kind"] == "HELP":
         exposition.metadata[name] = Metadata(known.type, unescape(rest), known.unit)
@@ -76,7 +78,7 @@ def _read_comment(line: str, number: int, exposition: Exposition) -> None:
 
 
 def _read_sample(line: str, number: int) -> ScrapedSample:
-    labels, position = read_series(line, number)
+    labels, position = read_series(line, number, strict=True)
     if not line.startswith(" ", position):
         rest = quote(line[position:])
         raise ExpositionError(f"line {number}: expected a space and a value, got {rest}")
@@ -97,7 +99,7 @@ def _read_exemplar(text: str, number: int) -> Exemplar:
             f"line {number}: expected the labels of an exemplar, got {quote(text)}"
         )
     pairs: list[tuple[str, str]] = []
-    position = read_labels(text, 1, pairs, number)
+    position = read_labels(text, 1, pairs, number, strict=True)
     parts = text[position:].split(" ")
     if parts[0] != "" or len(parts) not in (2, 3):
         raise ExpositionError(
