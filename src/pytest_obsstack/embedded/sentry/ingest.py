@@ -19,6 +19,7 @@ from starlette.routing import Route
 from pytest_obsstack.embedded.body import BodyError, BodyLimits, read_body, unpack
 from pytest_obsstack.embedded.sentry.ingest_auth import envelope_key, shown_key
 from pytest_obsstack.embedded.sentry.ledger import Ledger
+from pytest_obsstack.embedded.sentry.refusal import not_supported
 from pytest_obsstack.embedded.sentry.relay_errors import RelayError, invalid_envelope, too_large
 from pytest_obsstack.embedded.sentry.settings import IngestLimits
 from pytest_obsstack.embedded.sentry.state.envelopes import EVENT_ITEMS
@@ -67,6 +68,10 @@ class Ingest:
         otlp = "/api/{project_id}/integration/otlp/v1/traces"
         routes += [Route(otlp + slash, self.otlp_traces, methods=["POST"]) for slash in ("/", "")]
         return routes
+
+    def fallback(self) -> Route:
+        """For Relay's endpoints that this server does not have: minidumps, crons and others."""
+        return Route("/api/{project_id}/{rest:path}", _refuse_endpoint, methods=["POST"])
 
     async def envelope(self, request: Request) -> Response:
         return await self._answered(request, self._take_envelope)
@@ -207,6 +212,10 @@ class Ingest:
         self._ledger.telemetry(
             REFUSED, b"", project_id=project_id, category=category, outcome="invalid", reason=reason
         )
+
+
+async def _refuse_endpoint(request: Request) -> Response:
+    return RelayError(404, not_supported(f"POST {request.url.path}")).response()
 
 
 def _legacy_decoded(body: bytes, limit: int) -> bytes:

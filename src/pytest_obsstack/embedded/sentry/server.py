@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
@@ -53,8 +53,15 @@ class SentryServer:
                 *self.shell.routes(),
                 self.shell.fallback(),
                 Route("/_health/", _health),
+                Route("/api/client-config/", self._client_config),
+                ingest.fallback(),
             ]
         )
+
+    async def _client_config(self, _request: Request) -> Response:
+        """What Sentry's pages ask before anybody has logged in; here the version alone."""
+        body = {"version": {"current": self.version}, "urlPrefix": self.settings.public_url}
+        return JSONResponse(body)
 
     def replay(self, entry: JournalEntry) -> None:
         self.ledger.replay(entry)

@@ -187,6 +187,11 @@ def test_health_needs_no_token(sentry: Sentry) -> None:
     assert (response.status_code, response.text) == (200, "ok")
 
 
+def test_version_is_told_without_a_token(sentry: Sentry) -> None:
+    response = sentry.request("GET", "/api/client-config/")
+    assert response.json()["version"]["current"] == sentry.server.version == "26.8.0-embedded"
+
+
 def test_path_that_sentry_has_and_this_server_has_not_is_refused_by_name(sentry: Sentry) -> None:
     path = "/api/0/organizations/obs/dashboards/"
     response = sentry.call("GET", path)

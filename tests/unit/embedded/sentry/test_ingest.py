@@ -248,6 +248,16 @@ def test_get_of_the_envelope_endpoint_is_not_allowed(sentry: Sentry) -> None:
     assert sentry.request("GET", "/api/1/envelope/").status_code == 405
 
 
+@pytest.mark.parametrize("name", ["minidump/", "integration/otlp/v1/logs"])
+def test_endpoint_of_relay_that_is_not_here_is_refused_by_name(sentry: Sentry, name: str) -> None:
+    response = sentry.ingest(b"", url=f"/api/1/{name}")
+    assert response.status_code == 404
+    assert response.json() == {
+        "detail": f"not supported by the embedded Sentry: POST /api/1/{name}; "
+        "use --obs-stack=compose, or --obs-use sentry=URL"
+    }
+
+
 def test_store_takes_a_plain_event(sentry: Sentry) -> None:
     event = error_event("KeyError", "old")
     response = sentry.ingest(orjson.dumps(event), url="/api/1/store/")

@@ -150,11 +150,9 @@ def _detailed(api: Api, event: StoredEvent) -> Reply:
     store = api.store
     organization = store.organization_of(event.project_id)
     body = event_json(event)
-    body["fingerprints"] = []
     body["nextEventID"] = body["previousEventID"] = None
     issue = None if event.issue_id is None else store.issues.by_id.get(event.issue_id)
     if issue is not None:
-        body["fingerprints"] = [issue.grouping_hash]
         place = issue.event_ids.index(event.event_id)
         if place > 0:
             body["previousEventID"] = issue.event_ids[place - 1]

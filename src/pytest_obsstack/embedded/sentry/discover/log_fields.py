@@ -38,6 +38,7 @@ _FIELDS: dict[str, tuple[FieldType, Callable[[LogRecord], Any]]] = {
     "timestamp_precise": ("integer", lambda log: log.timestamp_ns),
     "trace": ("string", lambda log: log.trace_id),
     "span_id": ("string", lambda log: log.span_id),
+    "trace.parent_span_id": ("string", lambda log: log.span_id),
     "trace.parent_span": ("string", lambda log: log.span_id),
     "severity": ("string", lambda log: log.severity),
     "level": ("string", lambda log: log.severity),

@@ -71,7 +71,7 @@ def event_json(event: StoredEvent) -> dict[str, Any]:
         body["breakdowns"] = dict(as_dict(data.get("breakdowns")))
     else:
         body["crashFile"] = None
-        body["fingerprints"] = []
+        body["fingerprints"] = [event.grouping_hash]
     return body
 
 

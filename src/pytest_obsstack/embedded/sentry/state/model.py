@@ -95,6 +95,7 @@ class StoredEvent:
     user_tag: str | None
     """``id:7``, ``username:ann``, ``email:…`` or ``ip:…``: one user, one value."""
     issue_id: int | None = None
+    grouping_hash: str | None = None
 
     def tag(self, key: str) -> str | None:
         return next((value for name, value in self.tags if name == key), None)

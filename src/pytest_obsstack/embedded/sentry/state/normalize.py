@@ -24,7 +24,7 @@ def normalize_event(
     received_ns: int,
     size_bytes: int,
 ) -> StoredEvent:
-    """The stored form; ``issue_id`` is left for grouping to fill in.
+    """The stored form; ``issue_id`` and ``grouping_hash`` are left for grouping to fill in.
 
     An attribute that is missing or of the wrong type counts as missing, as in Sentry; a missing
     timestamp becomes the time of arrival.

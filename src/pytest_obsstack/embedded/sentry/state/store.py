@@ -120,7 +120,7 @@ class SentryStore:
             self._applied.transactions.append(event)
         else:
             issue_id = self.issues.issue_id_for(event.project_id, grouping_hash)
-            event = replace(event, issue_id=issue_id)
+            event = replace(event, issue_id=issue_id, grouping_hash=grouping_hash)
             self.telemetry.add_event(event)
             issue, is_new, is_regression = self.issues.add(event, grouping_hash, project.slug)
             self._applied.events.append(GroupedEvent(issue, event, is_new, is_regression))
