@@ -1,0 +1,245 @@
+"""How far spans, lines and metrics got over the collector: the broken hop is named with its cause."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pytest_obsstack.clients.collector import Signal
+from pytest_obsstack.errors import BackendUnavailable
+from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.hops import log_hops, metric_hops, span_hops
+from pytest_obsstack.record.hops import Hop, first_broken
+from tests.unit.expect.fakes import Bench, app_facts, bench
+from tests.unit.expect.models import SENT_S, line, otlp_span, root_span, target
+
+Hops = Callable[[Context], tuple[Hop, ...]]
+ALL: list[tuple[Hops, Signal, str, str]] = [
+    (span_hops, "spans", "otlp_http/sentry", "Sentry"),
+    (log_hops, "log_records", "otlp_http/loki", "Loki"),
+    (metric_hops, "metric_points", "prometheus", "Prometheus"),
+]
+
+
+def healthy() -> Bench:
+    given = bench()
+    given.sentry.spans = [otlp_span()]
+    given.loki.lines = [line()]
+    for _, signal, _, _ in ALL:
+        given.collector.accepted[signal] = 5
+        given.collector.sent[signal] = 5
+    return given
+
+
+def broken(hops: Hops, given: Bench) -> Hop:
+    hop = first_broken(hops(given.context))
+    assert hop is not None
+    return hop
+
+
+@pytest.mark.parametrize(
+    ("hops", "last"),
+    [
+        (span_hops, "Sentry has 1 OTLP span of this trace"),
+        (log_hops, "Loki has 1 line of this trace"),
+        (metric_hops, "Prometheus' targets: otel-collector up"),
+    ],
+)
+def test_a_healthy_way_has_no_broken_hop(hops: Hops, last: str) -> None:
+    found = hops(healthy().context)
+    assert first_broken(found) is None
+    assert [hop.name for hop in found[:1]] == ["test → app"]
+    assert found[-1].seen == last
+
+
+@pytest.mark.parametrize(("hops", "signal", "exporter", "backend"), ALL)
+def test_no_request(hops: Hops, signal: Signal, exporter: str, backend: str) -> None:
+    assert broken(hops, bench(no_request=True)).name == "test → app"
+
+
+@pytest.mark.parametrize(("hops", "signal", "exporter", "backend"), ALL)
+def test_an_app_without_an_endpoint(
+    hops: Hops, signal: Signal, exporter: str, backend: str
+) -> None:
+    given = bench(app=app_facts(environment={"PORT": "5000"}))
+    assert broken(hops, given) == Hop(
+        "app → collector",
+        "the app has no OTEL_EXPORTER_OTLP_ENDPOINT",
+        broken=True,
+        cause="set OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:4318 for the app",
+    )
+
+
+def test_an_app_that_exports_elsewhere() -> None:
+    elsewhere = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9999"}
+    assert broken(span_hops, bench(app=app_facts(environment=elsewhere))) == Hop(
+        "app → collector",
+        "the app exports to http://127.0.0.1:9999",
+        broken=True,
+        cause="the collector of this stack is http://127.0.0.1:4318: correct the app's "
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+    )
+
+
+def test_a_trailing_slash_is_not_elsewhere() -> None:
+    given = healthy()
+    given.context.app = app_facts(
+        environment={"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318/"}
+    )
+    assert first_broken(span_hops(given.context)) is None
+
+
+@pytest.mark.parametrize(("hops", "signal", "exporter", "backend"), ALL)
+def test_a_collector_that_is_down(hops: Hops, signal: Signal, exporter: str, backend: str) -> None:
+    given = healthy()
+    given.collector.error = BackendUnavailable("The collector did not answer.", found="refused")
+    found = hops(given.context)
+    assert found[-1] == Hop(
+        "app → collector",
+        "the collector does not answer",
+        broken=True,
+        cause="The collector did not answer. refused",
+    )
+
+
+@pytest.mark.parametrize(("hops", "signal", "exporter", "backend"), ALL)
+def test_a_collector_that_accepted_nothing(
+    hops: Hops, signal: Signal, exporter: str, backend: str
+) -> None:
+    given = healthy()
+    given.collector.accepted = {}
+    given.collector.sent = {}
+    noun = signal.replace("_", " ")
+    assert broken(hops, given) == Hop(
+        "app → collector",
+        f"collector accepted 0 {noun}, sent 0 to {backend}, failed 0",
+        broken=True,
+        cause="the app exports nothing: look at its OTEL_EXPORTER_OTLP_* variables and at its log "
+        "for export errors",
+    )
+
+
+@pytest.mark.parametrize(("hops", "signal", "exporter", "backend"), ALL)
+def test_an_exporter_that_fails(hops: Hops, signal: Signal, exporter: str, backend: str) -> None:
+    given = healthy()
+    given.collector.failed[signal] = 2
+    given.stack.exporter_errors[exporter] = "HTTP 401: unknown key"
+    noun = signal.replace("_", " ")
+    assert broken(hops, given) == Hop(
+        f"collector → {backend}",
+        f"collector accepted 5 {noun}, sent 5 to {backend}, failed 2",
+        broken=True,
+        cause=f"the collector's exporter {exporter} fails: HTTP 401: unknown key; check its "
+        "endpoint and key, and that the backend accepts it",
+    )
+
+
+def test_an_exporter_that_has_never_sent_fails_even_where_its_error_is_not_known() -> None:
+    given = healthy()
+    given.stack.steerable = False
+    given.collector.sent["spans"] = 0
+    given.collector.failed["spans"] = 4
+    hop = broken(span_hops, given)
+    assert hop.name == "collector → Sentry"
+    assert hop.cause == (
+        "the collector's exporter otlp_http/sentry fails; check its endpoint and key, and that the "
+        "backend accepts it"
+    )
+
+
+def test_an_outage_before_this_test_explains_nothing() -> None:
+    given = healthy()
+    given.collector.failed["spans"] = 4
+    given.stack.exporter_errors["otlp_http/sentry"] = "refused"
+    given.stack.exporter_errors_s = SENT_S - 100
+    assert first_broken(span_hops(given.context)) is None
+
+
+def test_a_collector_whose_own_metrics_are_not_reachable_is_not_guessed_at() -> None:
+    given = healthy()
+    clients: Any = given.context.clients
+    clients.collector = None
+    found = span_hops(given.context)
+    assert found[1] == Hop("app → collector", "the collector's own metrics are not reachable")
+    assert first_broken(found) is None
+
+
+def test_spans_of_another_trace() -> None:
+    given = healthy()
+    given.sentry.spans = [root_span()]
+    assert broken(span_hops, given) == Hop(
+        "Sentry",
+        "Sentry has 0 OTLP spans of this trace",
+        broken=True,
+        cause="the app's spans have another trace id, or its OpenTelemetry sampler dropped them: "
+        "use a parentbased sampler",
+    )
+
+
+def test_lines_without_a_trace_id() -> None:
+    given = healthy()
+    given.loki.lines = []
+    assert broken(log_hops, given) == Hop(
+        "Loki",
+        "Loki has 0 lines of this trace",
+        broken=True,
+        cause="the app's log records carry no trace id, or are below its log level",
+    )
+
+
+def test_a_loki_that_is_down() -> None:
+    given = healthy()
+    given.loki.error = BackendUnavailable("Loki did not answer.")
+    assert broken(log_hops, given) == Hop(
+        "collector → Loki", "Loki does not answer", broken=True, cause="Loki did not answer."
+    )
+
+
+def test_a_sentry_that_is_down() -> None:
+    given = healthy()
+    given.sentry.error = BackendUnavailable("Sentry did not answer.")
+    assert broken(span_hops, given).name == "collector → Sentry"
+
+
+def test_a_prometheus_that_is_down() -> None:
+    given = healthy()
+    given.prometheus.error = BackendUnavailable("Prometheus did not answer.")
+    assert broken(metric_hops, given) == Hop(
+        "collector → Prometheus",
+        "Prometheus does not answer",
+        broken=True,
+        cause="Prometheus did not answer.",
+    )
+
+
+def test_a_scrape_target_that_is_down() -> None:
+    given = healthy()
+    given.prometheus.target_list = [
+        target("otel-collector-telemetry"),
+        target(health="down", last_error="connection refused"),
+    ]
+    assert broken(metric_hops, given) == Hop(
+        "collector → Prometheus",
+        "Prometheus' targets: otel-collector-telemetry up, otel-collector down",
+        broken=True,
+        cause="the scrape of http://collector:8889/metrics fails: connection refused; correct the "
+        "target, or start what should answer there",
+    )
+
+
+@pytest.mark.parametrize("jobs", [[], ["other"]])
+def test_a_scrape_job_that_is_missing(jobs: list[str]) -> None:
+    given = healthy()
+    given.prometheus.target_list = [target(job) for job in jobs]
+    hop = broken(metric_hops, given)
+    assert hop.seen == f"Prometheus' targets: {'other up' if jobs else 'no targets'}"
+    assert hop.cause == "no scrape job otel-collector is configured"
+
+
+def test_jobs_of_a_stack_that_is_not_ours_may_have_other_names() -> None:
+    given = healthy()
+    given.stack.kind = "attach"
+    given.prometheus.target_list = [target("kubernetes-pods")]
+    assert first_broken(metric_hops(given.context)) is None

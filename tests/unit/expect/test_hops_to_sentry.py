@@ -1,0 +1,207 @@
+"""How far errors got: each hop that can break is named, with its usual cause."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_obsstack.endpoints import Endpoints
+from pytest_obsstack.errors import BackendUnavailable
+from pytest_obsstack.expect.hops import sentry_hops
+from pytest_obsstack.record.hops import Hop, first_broken
+from tests.unit.expect.fakes import DSN, Bench, app_facts, bench, endpoints
+from tests.unit.expect.models import event, exchange, outcome, root_span
+
+
+def told(**environment: str) -> Bench:
+    return bench(app=app_facts(environment=environment))
+
+
+def broken(given: Bench) -> Hop:
+    hop = first_broken(sentry_hops(given.context))
+    assert hop is not None
+    return hop
+
+
+def seen(given: Bench) -> list[str]:
+    return [hop.seen for hop in sentry_hops(given.context)]
+
+
+def test_a_healthy_way_has_no_broken_hop() -> None:
+    given = bench()
+    given.sentry.events = [event()]
+    given.sentry.spans = [root_span()]
+    assert first_broken(sentry_hops(given.context)) is None
+    assert seen(given) == [
+        "app 1 request (500)",
+        "SDK has the DSN http://0123…@127.0.0.1:9000/1",
+        "Sentry accepted 1 event, 1 transaction of this trace",
+        "SDK reported no discards",
+    ]
+
+
+def test_a_successful_request_needs_only_its_transaction() -> None:
+    given = bench(exchange(status=200))
+    given.sentry.spans = [root_span()]
+    assert first_broken(sentry_hops(given.context)) is None
+
+
+def test_no_request() -> None:
+    assert sentry_hops(bench(no_request=True).context)[0] == Hop(
+        "test → app",
+        "app got no request of this test",
+        broken=True,
+        cause="send a request with obs.get(…) or hand obs.headers to your client first",
+    )
+
+
+def test_an_app_that_says_sentry_is_disabled() -> None:
+    log = ("starting", "INFO Sentry disabled: SENTRY_DSN is empty", "serving")
+    assert broken(bench(app=app_facts(log=log))) == Hop(
+        "app → SDK",
+        'the app says "Sentry disabled: SENTRY_DSN is empty"',
+        broken=True,
+        cause="give the app a valid SENTRY_DSN (fixture obs_dsn)",
+    )
+
+
+@pytest.mark.parametrize("environment", [{"PORT": "1"}, {"SENTRY_DSN": ""}])
+def test_an_app_without_a_dsn(environment: dict[str, str]) -> None:
+    assert broken(told(**environment)) == Hop(
+        "app → SDK",
+        "the app has no SENTRY_DSN",
+        broken=True,
+        cause="give the app the DSN of the fixture obs_dsn in SENTRY_DSN",
+    )
+
+
+def test_a_text_that_is_no_dsn() -> None:
+    hop = broken(told(SENTRY_DSN="ftp://0123456789@h/1"))
+    assert (hop.name, hop.seen, hop.cause) == (
+        "app → SDK",
+        "SENTRY_DSN is no DSN: invalid DSN: scheme\n  expected  http or https\n  found     'ftp'",
+        "correct SENTRY_DSN",
+    )
+
+
+@pytest.mark.parametrize(
+    ("dsn", "what", "fate"),
+    [
+        (
+            "http://0123456789abcdef@sentry.example/1",
+            "host",
+            "what the app reports goes elsewhere",
+        ),
+        (
+            "http://0123456789abcdef@127.0.0.1:9001/1",
+            "host",
+            "what the app reports goes elsewhere",
+        ),
+        (
+            "http://0123456789abcdef@127.0.0.1:9000/2",
+            "project",
+            "what the app reports goes to another project",
+        ),
+        (
+            "http://ffffffffffffffff@127.0.0.1:9000/1",
+            "key",
+            "Sentry refuses envelopes with an unknown key (403)",
+        ),
+    ],
+)
+def test_a_dsn_of_another_host_project_or_key(dsn: str, what: str, fate: str) -> None:
+    hop = broken(told(SENTRY_DSN=dsn))
+    shown = dsn.replace("0123456789abcdef", "0123…").replace("ffffffffffffffff", "ffff…")
+    assert hop == Hop(
+        "SDK → Sentry",
+        f"SDK has a DSN with another {what} than this project's",
+        broken=True,
+        cause=f"the app's SENTRY_DSN is {shown}, the project's is "
+        f"http://0123…@127.0.0.1:9000/1; {fate}",
+    )
+
+
+def test_no_hop_shows_a_whole_key() -> None:
+    for dsn in (DSN, "http://ffffffffffffffff@127.0.0.1:9000/1"):
+        text = "".join(
+            f"{hop.seen}{hop.cause}" for hop in sentry_hops(told(SENTRY_DSN=dsn).context)
+        )
+        assert "0123456789abcdef" not in text
+        assert "ffffffffffffffff" not in text
+
+
+def test_an_equal_dsn_written_otherwise_is_no_other() -> None:
+    given = told(SENTRY_DSN="http://0123456789abcdef:old@127.0.0.1:9000/1")
+    given.sentry.events = [event()]
+    assert first_broken(sentry_hops(given.context)) is None
+
+
+def test_an_app_of_somebody_else_is_not_guessed_at() -> None:
+    given = told()
+    given.sentry.events = [event()]
+    assert seen(given)[1] == "the app's DSN is not known here"
+    assert first_broken(sentry_hops(given.context)) is None
+
+
+def test_a_stack_whose_dsn_is_not_known_is_not_compared() -> None:
+    given = bench()
+    sentry = endpoints().sentry
+    assert sentry is not None
+    given.stack.endpoints = Endpoints(sentry=replace(sentry, dsn=None))
+    given.sentry.events = [event()]
+    assert first_broken(sentry_hops(given.context)) is None
+
+
+def test_an_sdk_that_filters_the_event() -> None:
+    given = bench()
+    given.sentry.spans = [root_span()]
+    given.sentry.outcome_list = [outcome("client_discard", "before_send", 1)]
+    hop = broken(given)
+    assert (hop.name, hop.seen) == (
+        "SDK (filter)",
+        "Sentry accepted 0 events, 1 transaction of this trace",
+    )
+    assert hop.cause == (
+        "the SDK reached Sentry but sent no event: look at before_send, ignore_errors, "
+        "sample_rate, deduplication (log after capture), and at the app's own try/except"
+    )
+    assert seen(given)[-1] == "the project's outcomes: 1 error client_discard (before_send)"
+
+
+def test_an_sdk_that_sent_nothing() -> None:
+    hop = broken(bench(exchange(status=200)))
+    assert (hop.name, hop.seen) == (
+        "SDK → Sentry",
+        "Sentry accepted 0 events, 0 transactions of this trace",
+    )
+    assert hop.cause == (
+        "the SDK sent nothing: before_send and before_send_transaction may drop all, the network "
+        "or Sentry's answers may be in the way; see the app's log"
+    )
+
+
+def test_a_sentry_that_is_down() -> None:
+    given = bench()
+    given.sentry.error = BackendUnavailable("Sentry did not answer.", found="ConnectError")
+    assert broken(given) == Hop(
+        "SDK → Sentry",
+        "Sentry does not answer",
+        broken=True,
+        cause="Sentry did not answer. ConnectError",
+    )
+
+
+def test_outcomes_are_listed_with_their_reasons_but_accepted_ones_are_not() -> None:
+    given = bench()
+    given.sentry.events = [event()]
+    given.sentry.outcome_list = [
+        outcome("accepted", None, 10),
+        outcome("rate_limited", None, 2),
+        outcome("filtered", "browser-extensions", 0),
+        outcome("invalid", "project_id", 1, "transaction"),
+    ]
+    assert seen(given)[-1] == (
+        "the project's outcomes: 2 error rate_limited (no reason), "
+        "1 transaction invalid (project_id)"
+    )
