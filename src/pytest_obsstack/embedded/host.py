@@ -123,6 +123,7 @@ class Host:
             return
         await listener.open(self._apps[name])
         await self._products[name].start()
+        log.info("%s answers at %s", name, listener.url)
 
     async def stop_product(self, name: str) -> None:
         listener = self._listeners[name]
@@ -130,6 +131,7 @@ class Host:
             return
         await listener.close()
         await self._products[name].stop()
+        log.info("%s is stopped", name)
 
     def set_faults(self, name: str, rules: Sequence[FaultRule]) -> None:
         try:
@@ -190,6 +192,8 @@ def write_ready(settings: HostSettings, content: Mapping[str, Any]) -> None:
 def main(settings: HostSettings) -> int:
     """Run the process; the exit code is 1 if it could not start."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    # "Shutting down" without a name, once for each product.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
 
     async def run() -> None:
         await Host(settings).run()
