@@ -101,7 +101,7 @@ def down(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
                 advice="end it by hand, then run `obsstack down` again",
             )
         place.kept_path.unlink(missing_ok=True)
-        (state.folder / "in-use").unlink(missing_ok=True)
+        place.release(state.folder.parent)
     _say({"stopped": True, "folder": str(state.folder)}, as_json=as_json)
 
 

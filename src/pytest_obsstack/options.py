@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import pytest
 
@@ -38,8 +38,9 @@ CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 """The words that ``--obs-use COMPONENT=…`` takes, by stack kind; a URL is legal everywhere."""
 
 
-@dataclass(frozen=True)
-class Option:
+# Named tuples rather than dataclasses: those compile their methods when they are defined, which
+# every pytest run would pay for, also one that does not use the stack.
+class Option(NamedTuple):
     """One option: ``name`` gives ``--obs-name``, ini key ``obs_name`` and ``OBS_NAME``."""
 
     name: str
@@ -165,25 +166,32 @@ TABLE: tuple[Option, ...] = (
 )
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """The options as the package uses them."""
 
     stack: StackKind = "embedded"
-    use: Mapping[str, str] = field(default_factory=dict)
-    port: Mapping[str, int] = field(default_factory=dict)
+    use: Mapping[str, str] = MappingProxyType({})
+    port: Mapping[str, int] = MappingProxyType({})
     timeout_s: float = 10.0
     keep_stack: bool = False
     strict: bool = False
     allow_writes: bool = False
     home: Path = Path(".obsstack")
     claims: Path | None = None
-    sentry_token: str | None = field(default=None, repr=False)
+    sentry_token: str | None = None
     sentry_organization: str | None = None
     sentry_project: str | None = None
-    sentry_dsn: str | None = field(default=None, repr=False)
+    sentry_dsn: str | None = None
     given: frozenset[str] = frozenset()
     """Names of the options that somebody set."""
+
+    def __repr__(self) -> str:
+        hidden = {option.name for option in TABLE if option.secret}
+        shown = (
+            f"{name}={'(hidden)' if name in hidden and value else repr(value)}"
+            for name, value in self._asdict().items()
+        )
+        return f"Options({', '.join(shown)})"
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import shutil
 import time
 from pathlib import Path
 
 RUNS_KEPT = 5
 """Folders of earlier runs that stay, so that a run can be looked at afterwards."""
+
+_IN_USE = "in-use"
 
 
 class Home:
@@ -32,7 +34,7 @@ class Home:
 
     def run_path(self) -> Path:
         """Where a new run would be; the name sorts by time and is unique."""
-        name = time.strftime("%Y%m%d-%H%M%S") + "-" + secrets.token_hex(3)
+        name = time.strftime("%Y%m%d-%H%M%S") + "-" + os.urandom(3).hex()
         return self.path / "runs" / name
 
     def make_run(self, folder: Path) -> Path:
@@ -42,11 +44,20 @@ class Home:
         return folder
 
     def clear_old_runs(self, *in_use: Path) -> None:
-        """Delete all but the newest runs; never one that is in use."""
+        """Delete all but the newest runs; never one that is in use or still running."""
         folders = sorted((self.path / "runs").glob("*-*"))
         for folder in folders[:-RUNS_KEPT]:
-            if folder not in in_use and not (folder / "in-use").exists():
-                shutil.rmtree(folder, ignore_errors=True)
+            if folder in in_use or (folder / _IN_USE).exists() or _runs(folder):
+                continue
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def mark_in_use(self, folder: Path) -> None:
+        """Keep the folder of a run however many follow: a kept stack lives in it."""
+        (folder / _IN_USE).touch()
+
+    def release(self, folder: Path) -> None:
+        """The kept stack of this folder has ended."""
+        (folder / _IN_USE).unlink(missing_ok=True)
 
     def _prepare(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -54,6 +65,14 @@ class Home:
         ignore = self.path / ".gitignore"
         if not ignore.exists():
             ignore.write_text("*\n")
+
+
+def _runs(folder: Path) -> bool:
+    """Whether the stack of a run of somebody else, who is not done yet, is alive."""
+    from pytest_obsstack.providers.state import read_state
+
+    state = read_state(folder / "state.json")
+    return state is not None and state.process is not None and state.alive
 
 
 def find_home(start: Path, name: str = ".obsstack") -> Path:

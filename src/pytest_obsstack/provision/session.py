@@ -111,7 +111,7 @@ class Session:
             state = self._start_embedded(keep=self.options.keep_stack)
             if self.options.keep_stack:
                 # A kept stack's folder must not be cleared away as an old run.
-                (state.folder / "in-use").touch()
+                home.mark_in_use(self.run.folder)
                 write_state(home.kept_path, state)
             return state
 
