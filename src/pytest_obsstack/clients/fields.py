@@ -74,7 +74,7 @@ def optional_mappings(raw: Raw, key: str, what: str) -> Iterator[Raw]:
 def text(raw: Raw, key: str) -> str:
     value = raw.get(key)
     if isinstance(value, bool) or not isinstance(value, (str, int)):
-        raise unexpected(f"field {key!r}", "a string", raw)
+        raise _not(raw, key, "a string")
     return str(value)
 
 
@@ -99,7 +99,7 @@ def optional_bool(raw: Raw, key: str) -> bool | None:
 def number(raw: Raw, key: str) -> float:
     value = optional_number(raw, key)
     if value is None:
-        raise unexpected(f"field {key!r}", "a number", raw)
+        raise _not(raw, key, "a number")
     return value
 
 
@@ -131,7 +131,7 @@ def optional_integer(raw: Raw, key: str) -> int | None:
 def integer(raw: Raw, key: str) -> int:
     value = optional_integer(raw, key)
     if value is None:
-        raise unexpected(f"field {key!r}", "an integer", raw)
+        raise _not(raw, key, "an integer")
     return value
 
 
@@ -156,6 +156,12 @@ def parse_time(value: Any) -> datetime:
     if len(offset) == 5:
         offset = f"{offset[:3]}:{offset[3:]}"
     return datetime.fromisoformat(f"{date}T{clock}.{micros}{offset}").astimezone(timezone.utc)
+
+
+def _not(raw: Raw, key: str, expected: str) -> ObsstackError:
+    # Of an object without the field only names are told: its values may hold keys and tokens.
+    found = raw[key] if key in raw else f"only {', '.join(map(repr, raw)) or 'an empty object'}"
+    return unexpected(f"field {key!r}", expected, found)
 
 
 def string_map(raw: Raw) -> dict[str, str]:
