@@ -76,13 +76,17 @@ def test_ignoring_labels_keeps_the_others(pods: Loki) -> None:
     [
         (
             f"sum by (zone) ({COUNT}) / on (zone) sum by (zone, pod) ({COUNT})",
-            "found duplicate series on the right hand-side;many-to-many matching not allowed: "
-            "matching labels must be unique on one side",
+            (
+                "found duplicate series on the right hand-side;many-to-many matching not allowed: "
+                "matching labels must be unique on one side"
+            ),
         ),
         (
             f"sum by (zone, pod) ({COUNT}) / on (zone) sum by (zone) ({COUNT})",
-            "multiple matches for labels: many-to-one matching must be explicit "
-            "(group_left/group_right)",
+            (
+                "multiple matches for labels: many-to-one matching must be explicit "
+                "(group_left/group_right)"
+            ),
         ),
         (
             f'label_replace({COUNT_BY_POD}, "pod", "x", "", "")',
@@ -194,8 +198,6 @@ def test_what_logql_has_and_the_embedded_server_has_not_is_refused_by_name() -> 
         ('{a="b"} | line_format "{{ now }}"', "the template function now"),
         ('{a="b"} |~ "\\\\p{L}"', "classes of Unicode characters (\\p) in a regular expression"),
     ):
-        assert loki.refusal(query) == (
-            400,
-            f"not supported by the embedded Loki: {what}; "
-            "use --obs-stack=compose, or --obs-use loki=URL",
-        )
+        advice = "use --obs-stack=compose, or --obs-use loki=URL"
+        text = f"not supported by the embedded Loki: {what}; {advice}"
+        assert loki.refusal(query) == (400, text)

@@ -16,6 +16,8 @@ from pytest_obsstack.embedded.loki.logql.text import stage_text
 StageFunction = Callable[[str, EntryLabels], str | None]
 
 JSON_ERROR = "JSONParserErr"
+_DEEPEST = 100
+_TOO_DEEP = "the object is nested too deeply for the embedded Loki"
 _PACKED_LINE = "_entry"
 _PATH_TOKEN = re.compile(
     r"\s*(?:(?P<FIELD>[^\W\d][\w]*)|(?P<STRING>\"(?:[^\"\\]|\\.)*\")|(?P<INDEX>\d+)|(?P<OTHER>.))"
@@ -54,9 +56,11 @@ def _all_fields(line: str, labels: EntryLabels) -> str:
         return line
     try:
         pairs, _ = _DECODER.raw_decode(line, start)
-    except (ValueError, RecursionError):
+    except RecursionError:
+        labels.set_error(JSON_ERROR, _TOO_DEEP)
+    except ValueError:
         try:
-            _scan_object(line, "", labels)
+            _scan_object(line, "", labels, 1)
         except json_scan.JsonScanError as error:
             labels.set_error(JSON_ERROR, str(error))
     else:
@@ -77,11 +81,13 @@ def _extract_pairs(pairs: _Pairs, prefix: str, labels: EntryLabels, *, has_escap
             _extract_pairs(value, name, labels, has_escapes=has_escapes)
 
 
-def _scan_object(text: str, prefix: str, labels: EntryLabels) -> None:
+def _scan_object(text: str, prefix: str, labels: EntryLabels, depth: int) -> None:
+    if depth > _DEEPEST:
+        raise json_scan.JsonScanError(_TOO_DEEP)
     for key, value in json_scan.members(text):
         name = _joined(prefix, key)
         if value.kind == "object" and name:
-            _scan_object(value.raw, name, labels)
+            _scan_object(value.raw, name, labels, depth + 1)
         elif value.kind in ("string", "number", "boolean") and name:
             labels.extract(name, value.text)
 

@@ -29,6 +29,7 @@ _POSIX = {
     "xdigit": "0-9A-Fa-f",
 }
 _KEPT_ESCAPES = frozenset("aftnrvdDwWsSbBA")
+_ASCII_CLASSES = frozenset("dDwWsSbB")
 _REPEAT = re.compile(r"\{(\d+)(?:,(\d*))?\}")
 _FLAGS = re.compile(r"\(\?([imsU]*(?:-[imsU]+)?)([:)])")
 _GROUP_NAME = re.compile(r"\(\?P?<(\w+)>", re.ASCII)
@@ -56,9 +57,6 @@ def compile_anchored(pattern: str) -> re.Pattern[str]:
 
 def _compile(pattern: str, flags: int) -> re.Pattern[str]:
     translated = _Translator(pattern).translate()
-    # ASCII restricts folding of case as well, which Go does for all letters.
-    if pattern.isascii():
-        flags |= re.ASCII
     try:
         return re.compile(translated, flags)
     except re.error as error:
@@ -192,7 +190,7 @@ class _Translator:
             self._atom("\\Z", 2)
             return
         text, length = self._escaped(self._at)
-        self._atom(text, length)
+        self._atom(_ascii(text) if text[1:] in _ASCII_CLASSES else text, length)
 
     def _escaped(self, at: int) -> tuple[str, int]:
         """(Python's form, length) of the escape at ``at``, outside and inside of a class."""
@@ -218,6 +216,7 @@ class _Translator:
         at = start + (2 if negated else 1)
         out = ["[^" if negated else "["]
         first = True
+        has_class = False
         while at < len(pattern) and (first or pattern[at] != "]"):
             first = False
             if pattern.startswith("[:", at) and (end := pattern.find(":]", at)) > 0:
@@ -228,6 +227,7 @@ class _Translator:
                 at = end + 2
             elif pattern[at] == "\\":
                 text, length = self._escaped(at)
+                has_class = has_class or text[1:] in _ASCII_CLASSES
                 out.append(text)
                 at += length
             else:
@@ -235,4 +235,10 @@ class _Translator:
                 at += 1
         if at >= len(pattern):
             raise RegexpError("missing closing ]", pattern[start:])
-        self._atom("".join(out) + "]", at + 1 - start)
+        text = "".join(out) + "]"
+        self._atom(_ascii(text) if has_class else text, at + 1 - start)
+
+
+def _ascii(text: str) -> str:
+    r"""Restricted to ASCII, as Go's ``\w`` is; a flag for all would restrict folding too."""
+    return f"(?a:{text})"

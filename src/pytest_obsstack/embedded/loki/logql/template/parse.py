@@ -123,9 +123,19 @@ class _Parser:
             _Token(token.lastgroup or "", token[0], token.start())
             for token in _TOKEN.finditer(self._text, begin, end)
         ]
+        self._check_parentheses()
         self._tokens.append(_Token(_CLOSE, "}}", end))
         self._index = 0
         self._at = close.end()
+
+    def _check_parentheses(self) -> None:
+        depth = 0
+        for token in self._tokens:
+            depth += {"(": 1, ")": -1}.get(token.text, 0)
+            if depth < 0:
+                raise self._fault("unexpected right paren")
+        if depth:
+            raise self._fault("unclosed left paren")
 
     def _action(self) -> Node:
         word = self._peek()
@@ -276,8 +286,7 @@ class _Parser:
 
     def _unexpected(self, token: _Token, context: str) -> TemplateSyntaxError:
         if token.kind == "bad":
-            char = token.text
-            return self._fault(f"unexpected bad character U+{ord(char):04X} '{char}' in {context}")
+            return self._fault(f"bad character U+{ord(token.text):04X} '{token.text}'")
         shown = f"<{token.text}>" if token.kind == "word" else _quoted(token.text)
         return self._fault(f"unexpected {shown} in {context}")
 
