@@ -38,6 +38,7 @@ class Settled:
 
     reason: str | None = None
     polls: int = 1
+    """0 where waiting could not have helped."""
     waited_s: float = 0.0
 
     @property
@@ -72,6 +73,9 @@ def spans_settled(context: Context) -> Settled:
 
 def logs_settled(context: Context) -> Settled:
     """The last record of each request has arrived, or the log exporter's delay has passed."""
+    unknown = _never_tells(context)
+    if unknown is not None:
+        return unknown
     if context.app.last_log_line is None:
         return _log_delay_passed(context)
     expected = {context.app.service: len(context.answered)}
@@ -104,8 +108,11 @@ def logs_settled(context: Context) -> Settled:
         return True
 
     waited = until(poll, timeout_s=context.timeout_s)
-    reason = None if waited.value else missing
-    return Settled(reason, waited.polls, waited.waited_s)
+    if not waited.value:
+        return Settled(missing, waited.polls, waited.waited_s)
+    if any(service.last_log_line is None for service in context.services()):
+        return _log_delay_passed(context)
+    return Settled(None, waited.polls, waited.waited_s)
 
 
 def metrics_settled(context: Context, after_s: float) -> Settled:
@@ -165,7 +172,24 @@ def _instance(app: AppFacts) -> str:
     return app.instance or app.service
 
 
+def _never_tells(context: Context) -> Settled | None:
+    """The reason for which no fence can prove anything, however long it waits."""
+    if not context.exchanges.all:
+        return Settled("no request of this test is known, so there is nothing to wait for", polls=0)
+    for exchange in context.exchanges.all:
+        if exchange.status is None:
+            return Settled(
+                f"{exchange.method} {exchange.path} got no response, so the app may still be at "
+                "work on it",
+                polls=0,
+            )
+    return None
+
+
 def _spans_fence(context: Context, *, otlp: bool, what: str) -> Settled:
+    unknown = _never_tells(context)
+    if unknown is not None:
+        return unknown
     missing = ""
 
     def poll() -> bool | None:
@@ -229,11 +253,9 @@ def _log_delay_passed(context: Context) -> Settled:
     settled = spans_settled(context)
     if not settled.proven:
         return settled
-    last_ended_s = context.exchanges.last_ended_s
-    if last_ended_s is None:
-        return settled
-    due_s = last_ended_s + context.app.log_delay_s
-    waited = until(
-        lambda: True if time.time() >= due_s else None, timeout_s=context.app.log_delay_s + 1
+    delay_s = max(
+        service.log_delay_s for service in context.services() if service.last_log_line is None
     )
+    due_s = context.last_ended_s + delay_s
+    waited = until(lambda: True if time.time() >= due_s else None, timeout_s=delay_s + 1)
     return Settled(None, settled.polls + waited.polls, settled.waited_s + waited.waited_s)

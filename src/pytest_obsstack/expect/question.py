@@ -113,11 +113,11 @@ def cannot_tell(
     """The error of an absence or a count that cannot be asserted."""
     broken = next((hop for hop in hops if hop.broken), None)
     stopped = "" if broken is None else f"\nstopped at {broken.name}: {broken.seen}"
+    waited = f" after {settled.waited_s:.1f} s ({plural(settled.polls, 'poll')})"
     return CannotTell(
         f"Cannot {purpose}: it is not proven that all {signal} of this test have arrived.",
         expected="the fence of each request has arrived",
-        found=f"{settled.reason} after {settled.waited_s:.1f} s "
-        f"({plural(settled.polls, 'poll')}){stopped}",
+        found=f"{settled.reason}{waited if settled.polls else ''}{stopped}",
         advice=(broken.cause if broken else None)
         or "find out why it has not arrived; absence is never asserted on a guess",
     )

@@ -1,4 +1,4 @@
-"""How far spans, lines and metrics got over the collector: the broken hop is named with its cause."""
+"""How far spans, lines and metrics got over the collector: which hop is broken, and why."""
 
 from __future__ import annotations
 

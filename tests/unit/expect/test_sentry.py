@@ -238,6 +238,20 @@ def test_cannot_tell_names_the_hop_that_is_broken() -> None:
     )
 
 
+def test_absence_cannot_be_told_of_a_request_without_a_response() -> None:
+    given = bench(exchange("/slow", None))
+    given.sentry.events = [event()]
+    with pytest.raises(CannotTell) as caught:
+        obs_sentry(given).expect_no_event()
+    assert str(caught.value) == (
+        "Cannot assert that there is no event: it is not proven that all errors of this test have "
+        "arrived.\n"
+        "  expected  the fence of each request has arrived\n"
+        "  found     GET /slow got no response, so the app may still be at work on it\n"
+        "  do        find out why it has not arrived; absence is never asserted on a guess"
+    )
+
+
 def test_all_events_and_transactions_are_given_once_settled() -> None:
     expectations = obs_sentry(arrived())
     assert [found.issue_id for found in expectations.events()] == ["1"]
