@@ -19,7 +19,7 @@ from pytest_obsstack.embedded.prometheus.promql.ast import (
     MatrixSelector,
     VectorSelector,
 )
-from pytest_obsstack.embedded.prometheus.promql.regex import Pattern, RegexError, compile_pattern
+from pytest_obsstack.embedded.prometheus.promql.regex import RegexError, compile_pattern
 
 _REFERENCE = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))", re.ASCII)
 
@@ -39,12 +39,12 @@ def label_replace(
         match = pattern.fullmatch(label_value(labels, source))
         changed = labels
         if match is not None:
-            changed = with_labels(labels, {target: _expanded(template, pattern, match)})
+            changed = with_labels(labels, {target: _expanded(template, pattern.groups, match)})
         result.append(((changed, value), labels))
     return result
 
 
-def _expanded(template: str, pattern: Pattern, match: re.Match[str]) -> str:
+def _expanded(template: str, groups: tuple[str, ...], match: re.Match[str]) -> str:
     """``$1``, ``${1}``, ``$name``, ``${name}``, ``$$``; a reference to nothing is empty."""
 
     def value_of(reference: re.Match[str]) -> str:
@@ -52,8 +52,9 @@ def _expanded(template: str, pattern: Pattern, match: re.Match[str]) -> str:
         if name is None:
             return "$"
         if name.isdigit():
-            return match[int(name)] or "" if int(name) <= pattern.groups else ""
-        return match[name] or "" if name in pattern.groupindex else ""
+            return match[int(name)] or "" if int(name) < len(groups) else ""
+        found = (match[index] for index, group in enumerate(groups) if group == name)
+        return next((text for text in found if text is not None), "")
 
     return _REFERENCE.sub(value_of, template)
 

@@ -13,37 +13,39 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TypeAlias
 
-Pattern: TypeAlias = "re.Pattern[str]"
+Ranges: TypeAlias = tuple[tuple[str, str], ...]
 
-_PERL_CLASSES = {
-    "d": "0-9",
-    "D": "\\x00-/:-\\U0010ffff",
-    "s": "\\t\\n\\f\\r ",
-    "S": "\\x00-\\x08\\x0b\\x0e-\\x1f!-\\U0010ffff",
-    "w": "0-9A-Za-z_",
-    "W": "\\x00-/:-@\\[-\\^`{-\\U0010ffff",
+_LAST = "\U0010ffff"
+_PERL_CLASSES: dict[str, Ranges] = {
+    "d": (("0", "9"),),
+    "s": (("\t", "\n"), ("\f", "\r"), (" ", " ")),
+    "w": (("0", "9"), ("A", "Z"), ("_", "_"), ("a", "z")),
 }
-_POSIX_CLASSES = {
-    "alnum": "0-9A-Za-z",
-    "alpha": "A-Za-z",
-    "ascii": "\\x00-\\x7f",
-    "blank": "\\t ",
-    "cntrl": "\\x00-\\x1f\\x7f",
-    "digit": "0-9",
-    "graph": "!-~",
-    "lower": "a-z",
-    "print": " -~",
-    "punct": "!-/:-@\\[-`{-~",
-    "space": "\\t\\n\\v\\f\\r ",
-    "upper": "A-Z",
-    "word": "0-9A-Za-z_",
-    "xdigit": "0-9A-Fa-f",
+_POSIX_CLASSES: dict[str, Ranges] = {
+    "alnum": (("0", "9"), ("A", "Z"), ("a", "z")),
+    "alpha": (("A", "Z"), ("a", "z")),
+    "ascii": (("\0", "\x7f"),),
+    "blank": (("\t", "\t"), (" ", " ")),
+    "cntrl": (("\0", "\x1f"), ("\x7f", "\x7f")),
+    "digit": (("0", "9"),),
+    "graph": (("!", "~"),),
+    "lower": (("a", "z"),),
+    "print": ((" ", "~"),),
+    "punct": (("!", "/"), (":", "@"), ("[", "`"), ("{", "~")),
+    "space": (("\t", "\r"), (" ", " ")),
+    "upper": (("A", "Z"),),
+    "word": _PERL_CLASSES["w"],
+    "xdigit": (("0", "9"), ("A", "F"), ("a", "f")),
 }
 _ANCHORS = {"A": r"\A", "z": r"\Z", "b": r"(?a:\b)", "B": r"(?a:\B)"}
 _CONTROLS = {"a": "\a", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
 _REPETITION = re.compile(r"\{(\d+)(?:(,)(\d*))?\}", re.ASCII)
-_GROUP_NAME = re.compile(r"\?P?<([^>]*)>")
+_GROUP_NAME = re.compile(r"\?P?<(\w+)>", re.ASCII)
 _FLAGS = re.compile(r"\?([imsU]*)(-[imsU]+)?([:)])")
+_FLAGS_BEGUN = re.compile(r"\?[imsU]*(?:-[imsU]*)?")
+_HEXADECIMAL = re.compile(r"\\x(?:\{([0-9a-fA-F]+)\}|([0-9a-fA-F]{2}))")
+_OCTAL = re.compile(r"\\(0[0-7]{0,2}|[1-7][0-7]{1,2})")
+_POSIX = re.compile(r"\[:(\^?)(\w*):\]")
 _MAX_REPETITION = 1000
 
 
@@ -54,10 +56,23 @@ class RegexError(Exception):
         super().__init__(f"error parsing regexp: {text}: `{part}`")
 
 
+@dataclass(frozen=True)
+class Pattern:
+    """``groups`` are the names of its groups, empty for one without, that of the whole first."""
+
+    compiled: re.Pattern[str]
+    groups: tuple[str, ...]
+
+    def fullmatch(self, text: str) -> re.Match[str] | None:
+        return self.compiled.fullmatch(text)
+
+
 @lru_cache(maxsize=1024)
 def compile_pattern(pattern: str) -> Pattern:
-    """For ``fullmatch``; as in Prometheus a dot matches line feeds. Raises ``RegexError``."""
-    return re.compile(_Translator(pattern).translate())
+    """As in Prometheus a dot matches line feeds too. Raises ``RegexError``."""
+    translator = _Translator(pattern)
+    translated = translator.translate()
+    return Pattern(re.compile(translated), tuple(translator.groups))
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,8 @@ class _Translator:
     def __init__(self, pattern: str) -> None:
         self._pattern = pattern
         self._position = 0
-        self._names: set[str] = set()
+        # Go takes a name twice, and names that Python does not; so Python gets none.
+        self.groups = [""]
 
     def translate(self) -> str:
         translated = self._alternatives(_Flags())
@@ -139,44 +155,32 @@ class _Translator:
         start = self._position
         self._position += 1
         opening = "("
-        if self._pattern.startswith("?", self._position):
+        change = _FLAGS.match(self._pattern, self._position)
+        if change and change[3] == ":":
+            self._position = change.end()
+            flags = _changed(flags, change[1], change[2] or "")
+            opening = "(?:"
+        elif self._pattern.startswith("?", self._position):
             name = _GROUP_NAME.match(self._pattern, self._position)
-            change = _FLAGS.match(self._pattern, self._position)
-            if name:
-                self._name_group(name)
-                opening = f"(?P<{name[1]}>"
-            elif change and change[3] == ":":
-                self._position = change.end()
-                flags = _changed(flags, change[1], change[2] or "")
-                opening = "(?:"
-            else:
-                raise self._unknown_group(start)
+            if name is None:
+                raise self._unknown_group(self._pattern[start:])
+            self._position = name.end()
+            self.groups.append(name[1])
+        else:
+            self.groups.append("")
         inner = self._alternatives(flags)
         if not self._pattern.startswith(")", self._position):
             raise RegexError("missing closing )", self._pattern)
         self._position += 1
         return f"{opening}{inner})"
 
-    def _name_group(self, match: re.Match[str]) -> None:
-        name = match[1]
-        if not (name and name.isascii() and re.fullmatch(r"\w+", name)):
-            raise RegexError("invalid named capture", f"({match[0]}")
-        if name in self._names:
-            raise RegexError("duplicate capture group name", name)
-        self._names.add(name)
-        if not name.isidentifier():
-            raise RegexError("invalid named capture", f"({match[0]}")
-        self._position = match.end()
-
-    def _unknown_group(self, start: int) -> RegexError:
-        group = self._pattern[start:]
-        looks_behind = group.startswith(("(?<=", "(?<!"))
-        if group.startswith(("(?P<", "(?<")) and ">" not in group and not looks_behind:
-            return RegexError("invalid named capture", group)
-        if self._rest() in ("?", "?P"):
-            return RegexError("missing closing )", self._pattern)
-        length = 4 if self._pattern.startswith("(?<", start) else 3
-        return RegexError("invalid or unsupported Perl syntax", self._pattern[start:][:length])
+    def _unknown_group(self, group: str) -> RegexError:
+        if group.startswith(("(?P<", "(?<")):
+            name, end, _ = group.partition(">")
+            return RegexError("invalid named capture", name + end)
+        begun = _FLAGS_BEGUN.match(group, 1)
+        end_of_flags = begun.end() if begun else len(group)
+        return RegexError("invalid or unsupported Perl syntax", group[: end_of_flags + 1])
 
     def _repeated(self, atom: str, flags: _Flags) -> str:
         start = self._position
@@ -211,18 +215,18 @@ class _Translator:
     def _escape(self, flags: _Flags) -> str:
         start = self._position
         char = self._pattern[start + 1 : start + 2]
-        if char in _ANCHORS and char:
+        if char in _ANCHORS:
             self._position += 2
             return _ANCHORS[char]
-        if char in _PERL_CLASSES and char:
+        if char.lower() in _PERL_CLASSES:
             self._position += 2
-            return f"[{_PERL_CLASSES[char]}]"
+            return f"[{_perl_class(char)}]"
         if char == "Q":
             quoted, _, _ = self._pattern[start + 2 :].partition(r"\E")
             self._position = min(len(self._pattern), start + 4 + len(quoted))
             return f"(?:{self._cased(re.escape(quoted), flags)})"
         if char and char in "pP":
-            raise RegexError("not supported by the embedded Prometheus: Unicode class", rf"\{char}")
+            raise _unicode_class(char)
         return self._cased(re.escape(self._escaped_character()), flags)
 
     def _escaped_character(self) -> str:
@@ -234,20 +238,21 @@ class _Translator:
             raise RegexError("trailing backslash at end of expression", "")
         if char in _CONTROLS:
             return _CONTROLS[char]
-        if char == "x":
-            match = re.compile(r"\{([0-9a-fA-F]+)\}|([0-9a-fA-F]{2})").match(
-                self._pattern, self._position
-            )
-            if match and int(match[1] or match[2], 16) <= 0x10FFFF:
-                self._position = match.end()
-                return chr(int(match[1] or match[2], 16))
-        octal = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{1,2}").match(self._pattern, start + 1)
+        hexadecimal = _HEXADECIMAL.match(self._pattern, start)
+        octal = _OCTAL.match(self._pattern, start)
+        if hexadecimal and int(hexadecimal[1] or hexadecimal[2], 16) <= ord(_LAST):
+            self._position = hexadecimal.end()
+            return chr(int(hexadecimal[1] or hexadecimal[2], 16))
         if octal:
             self._position = octal.end()
-            return chr(int(octal[0], 8))
+            return chr(int(octal[1], 8))
         if char.isascii() and not char.isalnum():
             return char
-        raise RegexError("invalid escape sequence", self._pattern[start : start + 2])
+        length = 2
+        if char == "x":
+            brace = self._pattern.startswith("{", start + 2)
+            length = len(self._pattern[start:].partition("}")[0]) if brace else 4
+        raise RegexError("invalid escape sequence", self._pattern[start : start + length])
 
     def _class(self) -> str:
         """A bracket expression; the first character after the opening may be a bracket."""
@@ -266,21 +271,20 @@ class _Translator:
         return f"[{'^' if negated else ''}{''.join(parts)}]"
 
     def _class_part(self) -> str:
-        posix = re.compile(r"\[:(\^?)(\w*):\]").match(self._pattern, self._position)
+        posix = _POSIX.match(self._pattern, self._position)
         if posix:
-            if posix[2] not in _POSIX_CLASSES or posix[1]:
+            ranges = _POSIX_CLASSES.get(posix[2])
+            if ranges is None:
                 raise RegexError("invalid character class range", posix[0])
             self._position = posix.end()
-            return _POSIX_CLASSES[posix[2]]
-        escaped = self._pattern[self._position + 1 : self._position + 2]
-        if self._pattern[self._position] == "\\" and escaped:
-            if escaped in _PERL_CLASSES:
+            return _written(_complement(ranges) if posix[1] else ranges)
+        if self._pattern.startswith("\\", self._position):
+            escaped = self._pattern[self._position + 1 : self._position + 2]
+            if escaped.lower() in _PERL_CLASSES:
                 self._position += 2
-                return _PERL_CLASSES[escaped]
-            if escaped in "pP":
-                raise RegexError(
-                    "not supported by the embedded Prometheus: Unicode class", rf"\{escaped}"
-                )
+                return _perl_class(escaped)
+            if escaped and escaped in "pP":
+                raise _unicode_class(escaped)
         start = self._position
         low = high = self._class_character()
         rest = self._rest()
@@ -290,9 +294,7 @@ class _Translator:
             if high < low:
                 part = self._pattern[start : self._position]
                 raise RegexError("invalid character class range", part)
-        if low == high:
-            return re.escape(low)
-        return f"{re.escape(low)}-{re.escape(high)}"
+        return _written(((low, high),))
 
     def _class_character(self) -> str:
         if self._pattern.startswith("\\", self._position):
@@ -306,3 +308,30 @@ def _changed(flags: _Flags, on: str, off: str) -> _Flags:
     names = {"i": "ignore_case", "m": "multi_line", "s": "dot_all", "U": "ungreedy"}
     changes = {names[c]: True for c in on} | {names[c]: False for c in off.lstrip("-")}
     return replace(flags, **changes)
+
+
+def _perl_class(char: str) -> str:
+    ranges = _PERL_CLASSES[char.lower()]
+    return _written(_complement(ranges) if char.isupper() else ranges)
+
+
+def _complement(ranges: Ranges) -> Ranges:
+    gaps = []
+    after = 0
+    for low, high in ranges:
+        if ord(low) > after:
+            gaps.append((chr(after), chr(ord(low) - 1)))
+        after = ord(high) + 1
+    return (*gaps, (chr(after), _LAST))
+
+
+def _written(ranges: Ranges) -> str:
+    """The inside of a bracket expression."""
+    return "".join(
+        re.escape(low) if low == high else f"{re.escape(low)}-{re.escape(high)}"
+        for low, high in ranges
+    )
+
+
+def _unicode_class(char: str) -> RegexError:
+    return RegexError("not supported by the embedded Prometheus: Unicode class", rf"\{char}")
