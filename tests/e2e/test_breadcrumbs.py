@@ -1,0 +1,83 @@
+"""Breadcrumbs: the steps of this request, and of no other, in their order."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from pytest_obsstack import Probe
+from pytest_obsstack.clients.sentry.client import SentryClient
+from pytest_obsstack.clients.sentry.event import Event
+
+pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("breadcrumbs")]
+
+CHECKOUT = [
+    ("user_action", "User clicked checkout button", "info"),
+    ("payment", "Authorizing payment", "info"),
+]
+MAX_REQUESTS = 300
+
+
+def trail(event: Event) -> list[tuple[str | None, str | None, str | None]]:
+    return [(crumb.category, crumb.message, crumb.level) for crumb in event.breadcrumbs]
+
+
+@pytest.mark.claim("direct-breadcrumbs", "practice-breadcrumb")
+def test_checkout_leaves_its_steps_in_order_with_their_times(obs: Probe) -> None:
+    obs.get("/checkout?fail=1")
+    event = obs.sentry.expect_event(type="PaymentError")
+    assert trail(event) == CHECKOUT
+
+    times = [crumb.timestamp for crumb in event.breadcrumbs]
+    assert None not in times
+    assert event.date is not None
+    assert times == sorted(t for t in times if t is not None)
+    assert all(t is not None and t <= event.date for t in times)
+    # The app's clock is this machine's, or nearly so; a wrong unit or zone is hours off.
+    (exchange,) = obs.exchanges
+    began = datetime.fromtimestamp(exchange.started_s, timezone.utc)
+    assert times[0] is not None
+    assert abs((times[0] - began).total_seconds()) < 60
+
+
+@pytest.mark.claim("direct-breadcrumbs")
+def test_no_breadcrumb_comes_from_another_request(obs: Probe) -> None:
+    for _ in range(5):
+        obs.get("/error")
+        obs.get("/checkout?fail=1")
+        obs.get("/log", params={"level": "info", "message": "counting stock"})
+    events = obs.sentry.events()
+    assert len(events) == 10
+    for event in events:
+        name = event.exception and event.exception.type
+        assert trail(event) == (
+            CHECKOUT
+            if name == "PaymentError"
+            else [("request", "Processing error request", "info")]
+        )
+
+
+@pytest.mark.claim("feature-breadcrumb-hello")
+def test_exactly_the_hello_breadcrumb_comes_before_a_simulated_error(obs: Probe) -> None:
+    # At 10 % none of them fails once in 10**13 runs.
+    statuses = (obs.get("/").status_code for _ in range(MAX_REQUESTS))
+    assert 500 in statuses
+    event = obs.sentry.expect_event(value="Simulated error at / endpoint")
+    assert trail(event) == [("request", "Processing hello request", "info")]
+
+
+@pytest.mark.claim("detail-breadcrumbs")
+def test_the_issues_events_show_the_breadcrumbs_in_order(
+    obs: Probe, obs_sentry: SentryClient
+) -> None:
+    steps = [f"step {number}" for number in range(1, 6)]
+    obs.get(
+        "/log",
+        params=[("level", level) for level in ("info",) * 5 + ("error",)]
+        + [("message", message) for message in (*steps, "Shelf is empty")],
+    )
+    issue = obs.sentry.expect_issue(title="Shelf is empty")
+    (own,) = obs.sentry.events()
+    (event,) = [e for e in obs_sentry.issue_events(issue) if e.event_id == own.event_id]
+    assert trail(event) == [("app.log", step, "info") for step in steps]
