@@ -9,15 +9,15 @@ from pytest_obsstack.embedded.sentry.serialize.release import release_json
 
 
 def list_releases(api: Api, call: Call) -> Reply:
-    """The newest first; ``query`` is what a version begins with."""
+    """The newest first; ``query`` is a part of the version, in any case."""
     call.only("project", "query", "per_page", "cursor")
     organization = organization_of(api, call)
     projects = window_of(api, call, organization).project_ids
-    prefix = call.one("query") or ""
+    part = (call.one("query") or "").lower()
     found = [
         release
         for release in api.store.releases.of_organization(organization.id)
-        if projects & release.new_groups.keys() and release.version.startswith(prefix)
+        if projects & release.new_groups.keys() and part in release.version.lower()
     ]
     page, headers = paginate(api, call, found)
     return Reply([release_json(release, api.store) for release in page], headers=headers)
