@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.logs import LogExpectations
 from pytest_obsstack.expect.metrics import MetricExpectations
@@ -97,6 +98,13 @@ class Probe:
         ``options`` are those of ``httpx.Client.request``; headers given there win. Raises
         ``httpx.HTTPError`` where the app does not answer.
         """
+        if not path.startswith("/"):
+            raise ObsstackError(
+                "Not a path of the app.",
+                expected="a path that begins with a slash, as in obs.get('/error')",
+                found=repr(path),
+                advice="for another server use a client of your own, with obs.headers",
+            )
         before_first = self._take_before_first()
         if before_first is not None:
             before_first()
