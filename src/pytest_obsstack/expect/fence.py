@@ -73,7 +73,7 @@ def spans_settled(context: Context) -> Settled:
 
 def logs_settled(context: Context) -> Settled:
     """The last record of each request has arrived, or the log exporter's delay has passed."""
-    unknown = _never_tells(context)
+    unknown = never_tells(context)
     if unknown is not None:
         return unknown
     if context.app.last_log_line is None:
@@ -172,7 +172,7 @@ def _instance(app: AppFacts) -> str:
     return app.instance or app.service
 
 
-def _never_tells(context: Context) -> Settled | None:
+def never_tells(context: Context) -> Settled | None:
     """The reason for which no fence can prove anything, however long it waits."""
     if not context.exchanges.all:
         return Settled("no request of this test is known, so there is nothing to wait for", polls=0)
@@ -187,7 +187,7 @@ def _never_tells(context: Context) -> Settled | None:
 
 
 def _spans_fence(context: Context, *, otlp: bool, what: str) -> Settled:
-    unknown = _never_tells(context)
+    unknown = never_tells(context)
     if unknown is not None:
         return unknown
     missing = ""

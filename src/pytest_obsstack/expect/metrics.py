@@ -14,7 +14,7 @@ from typing import Any
 
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.context import Context
-from pytest_obsstack.expect.fence import metrics_settled, newest_sample_s
+from pytest_obsstack.expect.fence import metrics_settled, never_tells, newest_sample_s
 from pytest_obsstack.expect.hops import metric_hops
 from pytest_obsstack.expect.matching import describe_value
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
@@ -87,7 +87,9 @@ class MetricExpectations:
         __tracebackhide__ = True
         self._need_exactness(f"expect_no_increase({selector!r})")
         own = own_selector(selector, self._context.app.instance)
-        settled = metrics_settled(self._context, self._context.last_ended_s)
+        settled = never_tells(self._context) or metrics_settled(
+            self._context, self._context.last_ended_s
+        )
         if not settled.proven:
             raise cannot_tell(
                 f"assert that {own} did not increase",
