@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_obsstack.errors import BackendRefused, BackendUnavailable
-from pytest_obsstack.waiting import DELAY_FACTOR, FIRST_DELAY_S, MAX_DELAY_S, until
+from pytest_obsstack.waiting import DELAY_FACTOR, FIRST_DELAY_S, MAX_DELAY_S, Waited, until
 
 
 class FakeClock:
@@ -36,7 +36,7 @@ def test_first_answer_is_returned_without_any_sleep() -> None:
 
 def test_zero_timeout_still_polls_once() -> None:
     clock = FakeClock()
-    waited = until(lambda: None, timeout_s=0, clock=clock, sleep=clock.sleep)
+    waited: Waited[str] = until(lambda: None, timeout_s=0, clock=clock, sleep=clock.sleep)
     assert (waited.value, waited.polls) == (None, 1)
     assert clock.sleeps == []
 
@@ -90,7 +90,7 @@ def test_after_a_slow_poll_over_the_deadline_one_more_begins_after_it() -> None:
         polled_at.append(clock.now_s)
         clock.now_s += 0.4
 
-    waited = until(poll, timeout_s=0.5, clock=clock, sleep=clock.sleep)
+    waited: Waited[str] = until(poll, timeout_s=0.5, clock=clock, sleep=clock.sleep)
     assert polled_at[-2] < 1000.5 <= polled_at[-1]
     assert waited.polls == len(polled_at)
 
@@ -143,7 +143,7 @@ def test_a_good_last_poll_forgives_an_outage_before_it() -> None:
         if clock.now_s < 1000.9999:
             raise unavailable()
 
-    waited = until(poll, timeout_s=1, clock=clock, sleep=clock.sleep)
+    waited: Waited[str] = until(poll, timeout_s=1, clock=clock, sleep=clock.sleep)
     assert waited.value is None
     assert waited.unanswered_polls == waited.polls - 1
 

@@ -18,7 +18,7 @@ ERROR_FIELDS = ("id", "project", "timestamp")
 
 SPAN_FIELDS = (
     "id",
-    "trace",
+    "project",
     "parent_span",
     "span.op",
     "span.name",
@@ -42,6 +42,15 @@ SPAN_FIELDS = (
 
 The last two are the address that an HTTP client span calls, by its name today and by its old one.
 """
+
+TRANSACTION_FIELDS = (
+    "id",
+    "project",
+    "transaction.event_id",
+    "is_transaction",
+    "precise.start_ts",
+)
+"""What finds the transaction events among the spans of a trace."""
 
 LOG_FIELDS = (
     "id",
@@ -75,7 +84,6 @@ class SpanRow:
     """One span of a trace: from a Sentry transaction or from OTLP."""
 
     span_id: str
-    trace_id: str | None
     parent_span_id: str | None
     op: str | None
     name: str | None
@@ -99,6 +107,7 @@ class SpanRow:
     environment: str | None
     release: str | None
     project: str | None
+    """Slug, where the server adds it unasked."""
     attributes: Mapping[str, Any]
     """All selected columns that have a value, by their public names."""
     raw: Raw = field(repr=False, compare=False)
@@ -140,7 +149,6 @@ def parse_span_row(raw: Any) -> SpanRow:
     end_s = fields.optional_number(raw, "precise.finish_ts")
     return SpanRow(
         span_id=fields.text(raw, "id"),
-        trace_id=fields.optional_text(raw, "trace"),
         parent_span_id=fields.optional_text(raw, "parent_span"),
         op=fields.optional_text(raw, "span.op"),
         name=fields.optional_text(raw, "span.name") or description,
