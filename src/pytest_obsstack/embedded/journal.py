@@ -9,13 +9,17 @@ answered, so what was accepted survives the end of this process, however it ends
 from __future__ import annotations
 
 import base64
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
 import orjson
+
+_BLOCK_BYTES = 65536
 
 
 @dataclass(frozen=True)
@@ -32,20 +36,50 @@ class Journal:
     """Appends entries to ``path``; with no path it keeps nothing (unit tests of a product)."""
 
     def __init__(self, path: Path | None, *, clock_ns: Callable[[], int] = time.time_ns) -> None:
-        self._path = path
         self._clock_ns = clock_ns
-        self._file = None if path is None else path.open("ab", buffering=0)
+        self._file: FileIO | None = None
+        if path is not None:
+            _drop_torn_line(path)
+            self._file = path.open("ab", buffering=0)
 
     def append(self, kind: str, payload: bytes, **meta: Any) -> JournalEntry:
         """Store and return the entry; raises ``OSError`` where it could not be stored."""
         entry = JournalEntry(self._clock_ns(), kind, meta, payload)
         if self._file is not None:
-            self._file.write(_encode(entry))
+            _write_whole(self._file, _encode(entry))
         return entry
 
     def close(self) -> None:
         if self._file is not None:
             self._file.close()
+
+
+def _write_whole(file: FileIO, line: bytes) -> None:
+    """All of the line or none of it: a full disk takes a part before it says that it is full."""
+    written = 0
+    try:
+        while written < len(line):
+            written += file.write(line[written:]) or 0
+    except OSError:
+        file.truncate(file.tell() - written)
+        raise
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cut off what follows the last line's end, or the next entry would be glued to it."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - _BLOCK_BYTES)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        file.truncate(end)
 
 
 def read_journal(path: Path) -> Iterator[JournalEntry]:
