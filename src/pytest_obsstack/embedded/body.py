@@ -45,7 +45,7 @@ class BodyLimits:
 async def read_body(request: Request, limits: BodyLimits) -> bytes:
     """The unpacked body. Raises a ``BodyError`` where it is too large or cannot be unpacked."""
     declared = request.headers.get("content-length", "")
-    if declared.isdigit() and int(declared) > limits.packed:
+    if declared.isdecimal() and int(declared) > limits.packed:
         raise BodyTooLarge(f"body of {declared} bytes, the limit is {limits.packed}")
     chunks: list[bytes] = []
     size = 0
