@@ -261,7 +261,7 @@ def test_the_spans_of_the_trace_are_rows_with_times(client: SentryClient, event_
     assert root.start_s is not None
     assert root.end_s is not None
     assert root.duration_ms == pytest.approx((root.end_s - root.start_s) * 1000, abs=0.01)
-    assert root.trace_id == TRACE
+    assert root.project == "simple-app"
     assert root.environment == "staging"
 
 

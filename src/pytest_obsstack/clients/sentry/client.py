@@ -243,10 +243,7 @@ class SentryClient:
         As in ``events_of_trace``, one without a body has not arrived yet.
         """
         found: list[TransactionEvent] = []
-        rows_found = self._trace_rows(
-            "spans", explore.TRANSACTION_FIELDS, trace_id, "precise.start_ts"
-        )
-        for row in map(explore.parse_span_row, rows_found):
+        for row in self.spans_of_trace(trace_id):
             if row.is_transaction and row.transaction_event_id is not None:
                 event = explore.ErrorRow(row.transaction_event_id, row.project, row.raw)
                 raw = self._event_if_there(event)

@@ -43,15 +43,6 @@ SPAN_FIELDS = (
 The last two are the address that an HTTP client span calls, by its name today and by its old one.
 """
 
-TRANSACTION_FIELDS = (
-    "id",
-    "project",
-    "transaction.event_id",
-    "is_transaction",
-    "precise.start_ts",
-)
-"""What finds the transaction events among the spans of a trace."""
-
 LOG_FIELDS = (
     "id",
     "trace",
@@ -107,7 +98,7 @@ class SpanRow:
     environment: str | None
     release: str | None
     project: str | None
-    """Slug, where the server adds it unasked."""
+    """Slug."""
     attributes: Mapping[str, Any]
     """All selected columns that have a value, by their public names."""
     raw: Raw = field(repr=False, compare=False)
