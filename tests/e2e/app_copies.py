@@ -12,7 +12,12 @@ from pytest_obsstack.provision.session import Session
 
 @contextmanager
 def app_with(
-    session: Session, spec: AppSpec, *, release: str | None = None, **env: str
+    session: Session,
+    spec: AppSpec,
+    *,
+    release: str | None = None,
+    port: int | None = None,
+    **env: str,
 ) -> Iterator[AppProcess]:
     """One more app, without the services that it calls, which would cost as long again."""
     app = session.start_app(
@@ -21,7 +26,8 @@ def app_with(
             env={**spec.env, **env},
             companions={},
             release=spec.release if release is None else release,
-        )
+        ),
+        port=port,
     )
     try:
         yield app

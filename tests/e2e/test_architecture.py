@@ -1,0 +1,87 @@
+"""The guide's picture: which way errors, traces, metrics and logs take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_obsstack import AppSpec, Probe, Stack
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def no_collector(obs_stack: Stack) -> Iterator[None]:
+    """The collector is stopped for the length of the test."""
+    obs_stack.stop("collector")
+    try:
+        yield
+    finally:
+        obs_stack.start("collector")
+
+
+@pytest.mark.claim("arch-collector-to-prometheus")
+@pytest.mark.obs_requires("metrics", "exact_metrics")
+def test_counter_and_histogram_count_exactly_this_tests_requests(obs: Probe) -> None:
+    slow_s = 0.12
+    for _ in range(3):
+        assert obs.get("/error").status_code == 500
+    assert obs.get("/slow", params={"seconds": slow_s}).status_code == 200
+
+    errors = '{endpoint="/error",method="GET",status="500"}'
+    obs.metrics.expect_increase(f"http_requests_total{errors}", by=3)
+    obs.metrics.expect_increase('http_requests_total{endpoint="/slow",status="200"}', by=1)
+    obs.metrics.expect_increase("http_requests_total", by=4)
+    obs.metrics.expect_no_increase('http_requests_total{endpoint="/error",status="200"}')
+
+    seconds = "http_request_duration_seconds"
+    obs.metrics.expect_increase(f'{seconds}_count{{endpoint="/error"}}', by=3)
+    obs.metrics.expect_increase(f'{seconds}_bucket{{endpoint="/slow",le="+Inf"}}', by=1)
+    obs.metrics.expect_no_increase(f'{seconds}_bucket{{endpoint="/slow",le="0.1"}}')
+    taken_s = obs.metrics.expect_increase(f'{seconds}_sum{{endpoint="/slow"}}')
+    exchange = obs.exchanges[-1]
+    assert slow_s <= taken_s <= exchange.ended_s - exchange.started_s
+
+
+@pytest.mark.claim("arch-collector-to-loki")
+@pytest.mark.obs_requires("logs", "spans")
+def test_a_requests_lines_have_level_service_and_trace_id(obs: Probe) -> None:
+    query = {"level": ["info", "warning", "error"], "message": ["first", "second", "third"]}
+    assert obs.get("/log", params=query).json() == {"logged": 3}
+
+    span = obs.traces.expect_span("GET /log", kind="server")
+    ids = {"trace_id": obs.trace_id, "span_id": span.span_id}
+    for message, level in (("first", "INFO"), ("second", "WARNING"), ("third", "ERROR")):
+        obs.logs.expect_line(message, level=level, service="simple-app", metadata=ids)
+    assert [entry.line for entry in obs.logs.lines()] == [
+        "first",
+        "second",
+        "third",
+        "request finished",
+    ]
+
+
+@pytest.mark.claim("arch-collector-to-loki")
+@pytest.mark.obs_requires("logs", "spans")
+def test_lines_of_a_called_service_are_in_the_same_trace_under_its_own_name(
+    obs: Probe, obs_app_spec: AppSpec
+) -> None:
+    obs.get("/chain", params={"fail": 1})
+    obs.logs.expect_line("Exception on /stock", level="ERROR", service="inventory")
+    obs.logs.expect_line("inventory failed", level="WARNING", service=obs_app_spec.service)
+    obs.logs.expect_no_line(level="ERROR", service=obs_app_spec.service)
+
+
+@pytest.mark.claim("arch-app-to-sentry")
+@pytest.mark.obs_requires("issues", "transactions", "faults")
+@pytest.mark.obs_exclusive
+def test_errors_and_transactions_reach_sentry_without_the_collector(
+    no_collector: None, obs: Probe, obs_stack: Stack
+) -> None:
+    event_id = obs.get("/error").json()["event_id"]
+    issue = obs.sentry.expect_issue("ValueError", value="Intentional error for testing")
+    assert obs.sentry.expect_event(issue).event_id == event_id
+    transaction = obs.sentry.expect_transaction("/error", op="http.server")
+    assert transaction.parent_span_id == obs.exchanges[0].span_id
+    assert obs_stack.status()["products"]["collector"]["listening"] is False
