@@ -7,7 +7,8 @@ Not part of any product; only the plugin and the command line use it. JSON over 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -119,8 +120,28 @@ async def _json(request: Request, kind: type) -> Any:
     return value
 
 
+_FAULT_FIELDS: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "path": ((str,), "a text"),
+    "method": ((str, NoneType), "a text"),
+    "status": ((int, NoneType), "a whole number"),
+    "body": ((str,), "a text"),
+    "headers": ((dict,), "an object"),
+    "delay_s": ((int, float), "a number"),
+    "times": ((int, NoneType), "a whole number"),
+}
+
+
 def _rule(entry: Any) -> FaultRule:
     try:
-        return FaultRule(**entry)
+        rule = FaultRule(**entry)
     except TypeError as error:
         raise ControlError(f"not a fault rule: {error}") from error
+    for name, (kinds, expected) in _FAULT_FIELDS.items():
+        value = getattr(rule, name)
+        if not isinstance(value, kinds):
+            raise ControlError(f"not a fault rule: {name} is {value!r}, expected {expected}")
+    if rule.status is not None and not 100 <= rule.status <= 599:
+        raise ControlError(f"not a fault rule: status is {rule.status}, expected 100 to 599")
+    if rule.delay_s < 0:
+        raise ControlError(f"not a fault rule: delay_s is {rule.delay_s}, expected 0 or more")
+    return rule

@@ -30,7 +30,9 @@ class FaultRule:
     """How many requests it concerns; ``None`` means all."""
 
     def concerns(self, method: str, path: str) -> bool:
-        return (self.method in (None, method)) and re.fullmatch(self.path, path) is not None
+        if self.method is not None and self.method.upper() != method:
+            return False
+        return re.fullmatch(self.path, path) is not None
 
 
 class FaultyApp:
