@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -12,6 +11,7 @@ import pytest
 
 from pytest_obsstack.embedded.control import ControlError, control_app
 from pytest_obsstack.embedded.faults import FaultRule
+from pytest_obsstack.embedded.prometheus.scrape import ScrapeReport
 
 TOKEN = "control-token"
 
@@ -45,7 +45,7 @@ class FakeHost:
 
     async def scrape(self, job: str | None) -> Any:
         self.calls.append(("scrape", job))
-        return [SimpleNamespace(job="j", instance="i", health="down", error="refused")]
+        return [ScrapeReport("j", "i", "http://i/metrics", "down", "refused", 0)]
 
     def request_shutdown(self) -> None:
         self.calls.append("shutdown")
