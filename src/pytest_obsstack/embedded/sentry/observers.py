@@ -10,6 +10,8 @@ from pytest_obsstack.embedded.sentry.state.store import Applied
 OnEvent = Callable[[Issue, StoredEvent, bool, bool], None]
 """(issue, event, is_new, is_regression)"""
 OnTransaction = Callable[[StoredEvent], None]
+OnAccepted = Callable[[Applied], None]
+"""Whatever an entry brought, telemetry that has no observer of its own too."""
 
 
 class Observers:
@@ -21,6 +23,7 @@ class Observers:
     def __init__(self) -> None:
         self.on_event: list[OnEvent] = []
         self.on_transaction: list[OnTransaction] = []
+        self.on_accepted: list[OnAccepted] = []
 
     def tell(self, applied: Applied) -> None:
         for grouped in applied.events:
@@ -29,3 +32,5 @@ class Observers:
         for event in applied.transactions:
             for on_transaction in self.on_transaction:
                 on_transaction(event)
+        for on_accepted in self.on_accepted:
+            on_accepted(applied)

@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
+from pytest_obsstack.embedded.sentry.alerts.alerts import Alerts
 from pytest_obsstack.embedded.sentry.api.http import Api
 from pytest_obsstack.embedded.sentry.api.routes import ApiShell
 from pytest_obsstack.embedded.sentry.ingest import Ingest
@@ -46,11 +47,13 @@ class SentryServer:
         self.ledger = Ledger(self.store, journal, self.observers)
         self.api = Api(self.store, self.ledger, settings, clock_ns)
         self.shell = ApiShell(self.api)
+        self.alerts = Alerts(self.api, self.observers)
         ingest = Ingest(self.store, self.ledger, settings.limits)
         self.app = Starlette(
             routes=[
                 *ingest.routes(),
                 *self.shell.routes(),
+                *self.shell.routes(self.alerts.endpoints()),
                 self.shell.fallback(),
                 Route("/_health/", _health),
                 Route("/api/client-config/", self._client_config),
@@ -67,10 +70,12 @@ class SentryServer:
         self.ledger.replay(entry)
 
     async def start(self) -> None:
-        """Nothing runs in the background."""
+        """Webhooks that are owed are sent from now on."""
+        self.alerts.start()
 
     async def stop(self) -> None:
-        """Everything accepted is in the journal already."""
+        """Everything accepted is in the journal already, webhooks that are still owed too."""
+        await self.alerts.stop()
 
     def status(self) -> dict[str, Any]:
         store = self.store
@@ -85,6 +90,7 @@ class SentryServer:
             "logs": len(telemetry.logs),
             "duplicate_deliveries": sum(count - 1 for count in telemetry.deliveries.values()),
             "kept_items": dict(Counter(item.type for item in telemetry.kept_items)),
+            "alerts": self.alerts.status(),
         }
 
 

@@ -37,6 +37,10 @@ class SentrySettings:
     admin_password: str = field(default="", repr=False)
     api_token: str = field(default="", repr=False)
     """The bearer token of ``/api/0``, with all scopes."""
+    webhook_hosts: str = ""
+    """Hosts beyond this machine that alert webhooks may go to: names or addresses with commas
+    between them, ``*`` for any. Without it only loopback is called, because an alert carries what
+    the app reported, and a test stack should send nothing out that nobody asked it to send."""
     limits: IngestLimits = IngestLimits()
 
     @classmethod
