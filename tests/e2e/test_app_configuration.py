@@ -9,6 +9,7 @@ from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.expect.opening import Bench
 from pytest_obsstack.provision.session import Session
 from tests.e2e.app_copies import app_with
+from tests.e2e.sampling import unlikely_to_be_sampled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.claim("config-app")]
 
@@ -57,5 +58,5 @@ def test_environment_and_sampling_rate_come_from_the_environment(
 
 def test_by_default_every_request_is_sampled(obs: Probe) -> None:
     for _ in range(3):
-        obs.undecided.get("/health")
+        obs.undecided.get("/health", headers=unlikely_to_be_sampled(obs))
     assert len(obs.sentry.transactions()) == 3
