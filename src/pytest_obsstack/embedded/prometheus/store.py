@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from array import array
 from bisect import bisect_left, bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -146,8 +147,9 @@ class SeriesStore:
 
     max_series: int = 1_000_000
     max_exemplars: int = 100_000
-    exemplar_count: int = 0
     _next_id: int = 0
+    _exemplars: deque[Series] = field(default_factory=deque)
+    """The series of each exemplar, in the order in which they came."""
     _series: dict[Labels, Series] = field(default_factory=dict)
     _by_id: dict[int, Series] = field(default_factory=dict)
     _index: dict[str, dict[str, set[int]]] = field(default_factory=dict)
@@ -191,9 +193,18 @@ class SeriesStore:
             self._index.setdefault(name, {}).setdefault(value, set()).add(series.id)
         return series
 
+    @property
+    def exemplar_count(self) -> int:
+        return len(self._exemplars)
+
     def add_exemplar(self, labels: Labels, exemplar: Exemplar, sample_ms: int) -> None:
-        if self.exemplar_count < self.max_exemplars:
-            self.exemplar_count += self.series(labels).add_exemplar(exemplar, sample_ms)
+        """Of a series that is not there none is kept; one too many takes the oldest's place."""
+        series = self._series.get(labels)
+        if series is None or not series.add_exemplar(exemplar, sample_ms):
+            return
+        self._exemplars.append(series)
+        if len(self._exemplars) > self.max_exemplars:
+            self._exemplars.popleft().exemplars.pop(0)
 
     def select(self, matchers: Iterable[Matcher]) -> list[Series]:
         """The series that all matchers match."""
@@ -240,7 +251,8 @@ class SeriesStore:
                 series.drop_before(timestamp_ms)
                 if not series.timestamps:
                     self._remove(series)
-        self.exemplar_count = sum(len(series.exemplars) for series in self)
+        left = [(e.timestamp_ms, series.id) for series in self for e in series.exemplars]
+        self._exemplars = deque(self._by_id[series_id] for _, series_id in sorted(left))
 
     def _remove(self, series: Series) -> None:
         del self._series[series.labels], self._by_id[series.id]

@@ -172,11 +172,23 @@ def test_exemplar_is_kept_once_and_takes_the_time_of_its_sample() -> None:
     assert store.exemplar_count == 2
 
 
-def test_exemplar_with_long_labels_and_one_too_many_are_left_out() -> None:
-    store = SeriesStore(max_exemplars=1)
-    labels = named("x")
-    store.add_exemplar(labels, Exemplar(labels_of({"id": "x" * 127}), 1.0, 1), 1)
+def test_exemplar_with_long_labels_or_without_a_series_is_left_out() -> None:
+    store = filled()
+    store.add_exemplar(named("up", job="b"), Exemplar(labels_of({"id": "x" * 127}), 1.0, 1), 1)
+    store.add_exemplar(named("unknown"), Exemplar(labels_of({"id": "a"}), 1.0, 1), 1)
     assert store.exemplar_count == 0
-    store.add_exemplar(labels, Exemplar(labels_of({"id": "a"}), 1.0, 1), 1)
-    store.add_exemplar(labels, Exemplar(labels_of({"id": "b"}), 1.0, 2), 2)
+    assert store.get(named("unknown")) is None
+
+
+def test_oldest_exemplar_makes_room_for_one_too_many() -> None:
+    store = SeriesStore(max_exemplars=2)
+    for second, name in enumerate(("a", "b", "a"), 1):
+        store.append(named(name), second * 1000, 1.0)
+        trace = labels_of({"id": str(second)})
+        store.add_exemplar(named(name), Exemplar(trace, 1.0, second * 1000), 0)
+    kept = {
+        name: [dict(e.labels)["id"] for e in store.series(named(name)).exemplars] for name in "ab"
+    }
+    assert kept == {"a": ["3"], "b": ["2"]}
+    store.drop_before(2500)
     assert store.exemplar_count == 1
