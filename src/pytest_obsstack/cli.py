@@ -211,7 +211,12 @@ def described(state: StackState) -> dict[str, Any]:
         },
         "app": None
         if state.app is None
-        else {"url": state.app.url, "service": state.app.service, "instance": state.app.instance},
+        else {
+            "url": state.app.url,
+            "service": state.app.service,
+            "instance": state.app.instance,
+            "usual_port": state.app.wish_met,
+        },
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_obsstack.options import Options
-from pytest_obsstack.providers.state import StackState, read_state
+from pytest_obsstack.options import GUIDE_PORTS, Options
+from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state
 
 if TYPE_CHECKING:
     from pytest_obsstack.provision.session import Run
@@ -52,9 +52,14 @@ def kept_lines(state: StackState) -> list[str]:
     sentry = state.endpoints.sentry
     if sentry is not None and sentry.admin_password is not None:
         lines.append(f"log in at {sentry.url} as {sentry.admin_email}, {sentry.admin_password}")
-    for name, product in state.products.items():
-        if not product.wish_met:
-            lines.append(f"{name} could not have its usual port, which is in use")
+    parts: dict[str, ProductState | RunningApp] = {**state.products}
+    if state.app is not None:
+        parts["app"] = state.app
+    lines += [
+        f"{name} could not have its usual port {GUIDE_PORTS[name]}, which is in use"
+        for name, part in parts.items()
+        if not part.wish_met
+    ]
     if state.app is not None:
         lines.append(f"the app answers at {state.app.url}")
     lines.append("the stack keeps running: `obsstack status` shows it, `obsstack down` removes it")

@@ -48,6 +48,8 @@ class RunningApp:
     processes: tuple[ProcessIdentity, ...] = ()
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     log: str | None = None
+    wish_met: bool = True
+    """False where the guide's port belongs to somebody else."""
 
 
 @dataclass(frozen=True)

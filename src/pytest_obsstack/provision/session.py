@@ -186,11 +186,13 @@ class Session:
             return _described(spec, state.app)
         keep = state.kept and self.run.first_worker
         port = self.options.port.get("app")
+        wish_met = True
         if keep:
             if state.app is not None:
                 _end_app(state.app)
-            if port is None and port_is_free(GUIDE_PORTS["app"]):
-                port = GUIDE_PORTS["app"]
+            if port is None:
+                wish_met = port_is_free(GUIDE_PORTS["app"])
+                port = GUIDE_PORTS["app"] if wish_met else None
         if port is not None and not self.run.first_worker:
             port = None
         if port is not None and not port_is_free(port):
@@ -203,7 +205,8 @@ class Session:
         app = self.start_app(spec, name=self.run.worker, port=port, keep=keep)
         if keep:
             home = Home(self.options.home)
-            write_state(home.kept_path, state.with_app(app.left_running()))
+            running = replace(app.left_running(), wish_met=wish_met)
+            write_state(home.kept_path, state.with_app(running))
         return app
 
     def start_app(
