@@ -47,12 +47,6 @@ def items(value: Any, what: str) -> Sequence[Any]:
     return value
 
 
-def mappings(value: Any, what: str) -> Iterator[Raw]:
-    """The objects of a list; ``what`` names one of them."""
-    for item in items(value, f"a list, each {what}"):
-        yield mapping(item, what)
-
-
 def optional_mapping(raw: Raw, key: str) -> Raw:
     """The object at ``key``; an empty one for absent or null."""
     value = raw.get(key)
@@ -66,9 +60,9 @@ def optional_items(raw: Raw, key: str) -> Sequence[Any]:
 
 
 def optional_mappings(raw: Raw, key: str, what: str) -> Iterator[Raw]:
-    """The objects of the list at ``key``; none for absent or null."""
-    value = raw.get(key)
-    return iter(()) if value is None else mappings(value, what)
+    """The objects of the list at ``key``, each called ``what``; none for absent or null."""
+    for item in optional_items(raw, key):
+        yield mapping(item, what)
 
 
 def text(raw: Raw, key: str) -> str:
