@@ -151,7 +151,7 @@ def _start_mark(pid: int) -> str | None:
 
 
 def tail(path: Path, lines: int = 20) -> list[str]:
-    """The last lines of a log file; empty where there is none yet."""
+    """The last lines of a log file (of its last 64 KiB); empty where there is none yet."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -159,4 +159,7 @@ def tail(path: Path, lines: int = 20) -> list[str]:
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return []
-    return text.splitlines()[-lines:]
+    found = text.splitlines()
+    if size > _LOG_TAIL_BYTES and len(found) > 1:
+        del found[0]  # Most likely the end of a line only.
+    return found[-lines:] if lines > 0 else []
