@@ -6,7 +6,7 @@ pytest may be killed without a chance to clean up; this small process is what th
 the embedded stack. It uses the standard library alone and starts in some 15 ms. SIGTERM and SIGINT
 are passed on as SIGTERM; what is still there after the grace time is killed with its process group.
 With ``--owner 0`` (a kept stack) nobody is watched. The exit status is the command's own, or
-128 + the number of the signal that ended it.
+128 + the number of the signal that ended it, or 127 where it cannot be executed.
 """
 
 from __future__ import annotations
@@ -67,7 +67,12 @@ def main(arguments: list[str]) -> int:
     except ProcessLookupError:
         return 1
     # A group of its own, so that whatever the command leaves behind can be found and ended.
-    command = subprocess.Popen(arguments[separator + 1 :], preexec_fn=os.setpgrp)  # noqa: PLW1509 - no threads here, and process_group= needs 3.11
+    program = arguments[separator + 1 :]
+    try:
+        command = subprocess.Popen(program, preexec_fn=os.setpgrp)  # noqa: PLW1509 - no threads here, and process_group= needs 3.11
+    except OSError as error:
+        sys.stderr.write(f"cannot execute {program[0]}: {error.strerror}\n")
+        return 127
     descriptors = [wake_read] if owner_done < 0 else [wake_read, owner_done]
     timeout_s = _POLL_S if owner and owner_done < 0 else None
     while command.poll() is None and not asked:
