@@ -16,6 +16,16 @@ RANDOM_REQUESTS = 150
 
 
 @pytest.mark.claim("test-2-error")
+def test_error_endpoint_makes_a_value_error_with_its_tags(obs: Probe) -> None:
+    assert obs.get("/error").status_code == 500
+
+    issue = obs.sentry.expect_issue("ValueError", value="Intentional error for testing")
+    obs.sentry.expect_event(issue, tags={"endpoint": "/error", "error_type": "ValueError"})
+    assert len(obs.sentry.events()) == 1
+
+
+@pytest.mark.claim("test-2-error")
+@pytest.mark.obs_requires("exact_metrics")
 def test_error_endpoint_reaches_every_backend(obs: Probe) -> None:
     response = obs.get("/error")
     assert response.status_code == 500
