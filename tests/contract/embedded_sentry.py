@@ -52,10 +52,12 @@ def running_sentry() -> Iterator[EmbeddedSentry]:
     thread.start()
     try:
         asyncio.run_coroutine_threadsafe(listener.open(server.app), loop).result(_DEADLINE_S)
+        asyncio.run_coroutine_threadsafe(server.start(), loop).result(_DEADLINE_S)
         headers = {"Authorization": f"Bearer {TOKEN}"}
         with httpx.Client(base_url=listener.url, headers=headers, trust_env=False) as client:
             yield EmbeddedSentry(client, _made_dsn(client), server)
         asyncio.run_coroutine_threadsafe(listener.close(), loop).result(_DEADLINE_S)
+        asyncio.run_coroutine_threadsafe(server.stop(), loop).result(_DEADLINE_S)
     finally:
         listener.release()
         loop.call_soon_threadsafe(loop.stop)
