@@ -35,7 +35,15 @@ CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "embedded": {component: ("embedded",) for component in COMPONENTS if component != "app"},
     "attach": {},
 }
-"""The words that ``--obs-use COMPONENT=…`` takes, by stack kind; a URL is legal everywhere."""
+"""The words that ``--obs-use COMPONENT=…`` takes, by stack kind, beside a URL."""
+
+_ATTACH = "use --obs-stack=attach with a URL for each component"
+_ALWAYS_OWN: Mapping[str, str] = {
+    "sentry": f"the embedded stack cannot do without its own sentry; {_ATTACH}",
+    "app": f"the embedded stack starts the app itself; {_ATTACH}, or override the fixture "
+    "obs_app_spec to return an AppSpec with that url",
+}
+"""Why a component of the embedded stack cannot be at a URL."""
 
 
 # Named tuples rather than dataclasses: those compile their methods when they are defined, which
@@ -105,9 +113,16 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _port(text: str) -> tuple[str, int]:
     component, value = _pair(text)
-    if not value.isdigit() or not 0 < int(value) < 65536:
+    if not value.isdecimal() or not 0 < int(value) < 65536:
         raise ValueError("expected COMPONENT=PORT with a port from 1 to 65535")
     return component, int(value)
+
+
+def _dsn(text: str) -> str:
+    from pytest_obsstack.wire.dsn import Dsn
+
+    Dsn.parse(text)
+    return text
 
 
 TABLE: tuple[Option, ...] = (
@@ -162,7 +177,7 @@ TABLE: tuple[Option, ...] = (
     Option("sentry_token", "Bearer token of an attached Sentry.", None, str, secret=True),
     Option("sentry_organization", "Organisation slug of an attached Sentry.", None, str),
     Option("sentry_project", "Project slug of an attached Sentry.", None, str),
-    Option("sentry_dsn", "DSN of the project in an attached Sentry.", None, str, secret=True),
+    Option("sentry_dsn", "DSN of the project in an attached Sentry.", None, _dsn, secret=True),
 )
 
 
@@ -258,6 +273,8 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
 
 def _check_choice(kind: str, component: str, choice: str) -> None:
     if choice.startswith(("http://", "https://")):
+        if kind == "embedded" and component in _ALWAYS_OWN:
+            raise pytest.UsageError(f"--obs-use {component}={choice}: {_ALWAYS_OWN[component]}")
         return
     legal = CHOICES[kind].get(component, ())
     if choice not in legal:
