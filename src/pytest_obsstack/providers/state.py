@@ -116,9 +116,11 @@ def read_state(path: Path) -> StackState | None:
     """The state, or ``None`` where there is no file or one of another version of this package."""
     try:
         data = json.loads(path.read_text("utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, ValueError):
         return None
-    return StackState.from_json(data) if data.get("format") == FORMAT else None
+    if not isinstance(data, dict) or data.get("format") != FORMAT:
+        return None
+    return StackState.from_json(data)
 
 
 def write_private(path: Path, text: str) -> None:
