@@ -179,8 +179,8 @@ def test_the_guides_ports_name_components() -> None:
         (
             ["--obs-stack=compose"],
             (
-                "--obs-stack: containers are not part of this version; use --obs-stack=embedded, or "
-                "--obs-stack=attach with a stack that you started yourself; found 'compose'"
+                "--obs-stack: containers are not part of this version; use --obs-stack=embedded, "
+                "or --obs-stack=attach with a stack that you started yourself; found 'compose'"
             ),
         ),
         (["--obs-timeout=0"], "--obs-timeout: expected a number greater than 0; found '0'"),
@@ -202,29 +202,29 @@ def test_the_guides_ports_name_components() -> None:
         (
             ["--obs-use=tempo=http://h"],
             (
-                "--obs-use: no component 'tempo'; there are sentry, collector, prometheus, loki, app; "
-                "found 'tempo=http://h'"
+                "--obs-use: no component 'tempo'; there are sentry, collector, prometheus, loki, "
+                "app; found 'tempo=http://h'"
             ),
         ),
         (
             ["--obs-use=sentry=glitchtip"],
             (
-                "--obs-use sentry=glitchtip: with --obs-stack=embedded, sentry is one of: embedded, "
-                "a URL (http://… or https://…)"
+                "--obs-use sentry=glitchtip: with --obs-stack=embedded, sentry is one of: "
+                "embedded, a URL (http://… or https://…)"
             ),
         ),
         (
             ["--obs-stack=attach", "--obs-use=loki=embedded"],
             (
-                "--obs-use loki=embedded: with --obs-stack=attach, loki is one of: a URL (http://… or "
-                "https://…)"
+                "--obs-use loki=embedded: with --obs-stack=attach, loki is one of: a URL "
+                "(http://… or https://…)"
             ),
         ),
         (
             ["--obs-use=loki=ftp://h"],
             (
-                "--obs-use loki=ftp://h: with --obs-stack=embedded, loki is one of: embedded, a URL "
-                "(http://… or https://…)"
+                "--obs-use loki=ftp://h: with --obs-stack=embedded, loki is one of: embedded, "
+                "a URL (http://… or https://…)"
             ),
         ),
         (
@@ -246,8 +246,8 @@ def test_the_guides_ports_name_components() -> None:
         (
             ["--obs-port=grafana=3000"],
             (
-                "--obs-port: no component 'grafana'; there are sentry, collector, prometheus, loki, "
-                "app; found 'grafana=3000'"
+                "--obs-port: no component 'grafana'; there are sentry, collector, prometheus, "
+                "loki, app; found 'grafana=3000'"
             ),
         ),
         (
@@ -257,8 +257,8 @@ def test_the_guides_ports_name_components() -> None:
         (
             ["--obs-use=sentry=http://h"],
             (
-                "--obs-use sentry=http://h: the embedded stack cannot do without its own sentry; use "
-                "--obs-stack=attach with a URL for each component"
+                "--obs-use sentry=http://h: the embedded stack cannot do without its own sentry; "
+                "use --obs-stack=attach with a URL for each component"
             ),
         ),
         (
