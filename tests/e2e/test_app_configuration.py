@@ -1,14 +1,15 @@
-"""The app's Sentry settings: from the environment alone, with the guide's values by default."""
+"""The app's Sentry settings: from the environment alone, with the guide's values by default.
+
+What an app without a DSN does is in ``test_without_dsn.py``.
+"""
 
 from __future__ import annotations
 
 import pytest
 
-from pytest_obsstack import AppProcess, AppSpec, Probe
+from pytest_obsstack import AppProcess, Probe
 from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.expect.opening import Bench
-from pytest_obsstack.provision.session import Session
-from tests.e2e.app_copies import app_with
 from tests.e2e.sampling import unlikely_to_be_sampled
 
 pytestmark = [pytest.mark.e2e, pytest.mark.claim("config-app")]
@@ -22,21 +23,6 @@ def test_the_event_lists_the_flask_and_logging_integrations(
     sdk = obs_sentry.event_json(event.event_id)["sdk"]
     assert sdk["name"] == "sentry.python.flask"
     assert {"flask", "logging"} <= set(sdk["integrations"])
-
-
-@pytest.mark.obs_requires("app_control")
-def test_without_a_dsn_the_app_serves_and_reports_nothing_to_sentry(
-    obs_session: Session, obs_app_spec: AppSpec, obs_bench: Bench, obs_sentry: SentryClient
-) -> None:
-    with app_with(obs_session, obs_app_spec, SENTRY_DSN="") as app, obs_bench.probe(app) as obs:
-        answer = obs.get("/error")
-        assert answer.status_code == 500
-        # The id of the event that the SDK would have sent.
-        assert answer.json()["event_id"] is None
-        obs.traces.expect_span("GET /error", status="error")
-    # The app has ended, so it has sent all that it ever will.
-    assert obs_sentry.events_of_trace(obs.trace_id) == ()
-    assert obs_sentry.transactions_of_trace(obs.trace_id) == ()
 
 
 @pytest.mark.obs_requires("app_control")
