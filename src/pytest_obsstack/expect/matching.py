@@ -64,8 +64,13 @@ def differences(expected: Any, actual: Any, path: str = "") -> list[FieldDiffere
 
 
 def nearest(candidates: Sequence[Candidate]) -> Candidate | None:
-    """The candidate with the fewest differing fields; of several the latest."""
-    return min(reversed(candidates), key=lambda c: len(c.differences), default=None)
+    """The candidate with the fewest differing fields; then fewest missing ones; then the latest."""
+    return min(reversed(candidates), key=_distance, default=None)
+
+
+def _distance(candidate: Candidate) -> tuple[int, int]:
+    missing = sum(1 for each in candidate.differences if each.actual is ABSENT)
+    return (len(candidate.differences), missing)
 
 
 def given(**fields: Any) -> dict[str, Any]:

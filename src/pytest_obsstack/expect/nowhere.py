@@ -118,7 +118,10 @@ def _sentry_texts(context: Context) -> Iterator[tuple[str, str]]:
             content = client.attachment_content(event_id, attachment.id)
             yield f"attachment {attachment.name} of {where}", content.decode("utf-8", "replace")
     for row in client.spans_of_trace(context.trace_id):
-        yield f"span {row.name}", json.dumps(row.raw, ensure_ascii=False)
+        # The spans of an SDK's transaction are in that event, with all that was sent of them.
+        in_event = row.transaction_event_id is not None
+        own = {} if in_event else client.span_attributes(context.trace_id, row)
+        yield f"span {row.name}", json.dumps({**row.raw, **own}, ensure_ascii=False)
 
 
 def _patterns(wanted: str | re.Pattern[str]) -> list[tuple[str, re.Pattern[str]]]:

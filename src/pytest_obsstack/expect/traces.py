@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.context import OTLP_ORIGIN, Context
@@ -40,7 +41,8 @@ class TraceExpectations:
     ) -> SpanRow:
         """The latest span that matches; waits until there is one.
 
-        ``status`` is ``"error"`` or ``"ok"`` (which an unset status is, too); ``kind`` one of
+        ``attributes`` are the span's and its resource's; the returned span has them all. ``status``
+        is ``"error"`` or ``"ok"`` (which an unset status is, too); ``kind`` one of
         ``server client internal producer consumer``; ``parent`` a span or its id. Raises
         ``AssertionError`` at the deadline.
         """
@@ -55,7 +57,9 @@ class TraceExpectations:
             duration_ms=duration_ms,
             attributes=attributes,
         )
-        return self._question().one(self._context, expected)
+        # Each span's attributes are a request of their own: asked for where they are compared.
+        fetch = self._fetch if attributes is NOT_GIVEN else self._fetch_whole
+        return self._whole(self._question(fetch).one(self._context, expected))
 
     def expect_no_span(
         self,
@@ -71,15 +75,15 @@ class TraceExpectations:
         self._question().none(self._context, expected)
 
     def spans(self) -> tuple[SpanRow, ...]:
-        """All spans of this test by start time, once arrival has settled."""
-        return self._question().all(self._context)
+        """All spans of this test by start time, once arrival has settled; with all attributes."""
+        return tuple(map(self._whole, self._question().all(self._context)))
 
-    def _question(self) -> Question[SpanRow]:
+    def _question(self, fetch: Callable[[], list[SpanRow]] | None = None) -> Question[SpanRow]:
         return Question(
             backend="OpenTelemetry",
             noun="span",
             signal="spans",
-            fetch=self._fetch,
+            fetch=fetch or self._fetch,
             fields=_fields,
             title=_title,
             settle=spans_settled,
@@ -90,6 +94,13 @@ class TraceExpectations:
     def _fetch(self) -> list[SpanRow]:
         rows = self._context.clients.sentry.spans_of_trace(self._context.trace_id)
         return [row for row in rows if row.origin == OTLP_ORIGIN]
+
+    def _fetch_whole(self) -> list[SpanRow]:
+        return [self._whole(row) for row in self._fetch()]
+
+    def _whole(self, row: SpanRow) -> SpanRow:
+        own = self._context.clients.sentry.span_attributes(self._context.trace_id, row)
+        return replace(row, attributes={**own, **row.attributes})
 
     def _links(self) -> Sequence[str]:
         client = self._context.clients.sentry

@@ -63,6 +63,8 @@ class FakeSentry(Backend):
     outcome_list: list[Outcome] = field(default_factory=list)
     bodies: dict[str, Any] = field(default_factory=dict)
     attached: dict[tuple[str, str], bytes] = field(default_factory=dict)
+    attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """Those of a span that no list shows, by span id."""
     url: str = "http://127.0.0.1:9000"
     organization: str = "obsstack"
 
@@ -73,6 +75,10 @@ class FakeSentry(Backend):
     def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:
         self.asked()
         return tuple(self.spans) if trace_id == TRACE else ()
+
+    def span_attributes(self, trace_id: str, row: SpanRow) -> Mapping[str, Any]:
+        assert trace_id == TRACE
+        return self.attributes.get(row.span_id, {})
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
         self.asked()

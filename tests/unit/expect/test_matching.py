@@ -146,6 +146,12 @@ def test_of_equally_near_candidates_the_latest_is_shown() -> None:
     assert nearest([candidate("first", 1), candidate("second", 1)]) == candidate("second", 1)
 
 
+def test_a_wrong_value_is_nearer_than_a_missing_one() -> None:
+    wrong = Candidate("wrong", (FieldDifference("status", 200, 500),))
+    missing = Candidate("missing", (FieldDifference("status", 200, ABSENT),))
+    assert nearest([missing, wrong]) == nearest([wrong, missing]) == wrong
+
+
 def test_of_nothing_nothing_is_nearest() -> None:
     assert nearest([]) is None
 

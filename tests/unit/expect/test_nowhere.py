@@ -93,6 +93,12 @@ def test_a_span_is_searched() -> None:
     assert f"found     span GET /{SECRET} (as it is)" in failure(given)
 
 
+def test_a_spans_attributes_are_searched() -> None:
+    given = settled()
+    given.sentry.attributes["2" * 16] = {"url.query": f"token={SECRET}"}
+    assert "found     span GET /error (as it is)" in failure(given)
+
+
 def test_labels_of_the_apps_metrics_are_searched() -> None:
     given = settled()
     given.prometheus.add("logins_total", (SENT_S + 0.1, 1), user=SECRET)

@@ -54,6 +54,25 @@ def test_columns_are_compared_as_attributes() -> None:
     assert found.kind == "server"
 
 
+def test_attributes_that_no_list_shows_are_compared_too() -> None:
+    given = arrived()
+    given.sentry.attributes["2" * 16] = {"http.response.status_code": 500}
+    expectations = traces(given)
+    found = expectations.expect_span(attributes={"http.response.status_code": 500})
+    assert found.name == "GET /error"
+    with pytest.raises(AssertionError) as caught:
+        expectations.expect_span(attributes={"http.response.status_code": 200})
+    assert "attributes.http.response.status_code  expected 200   got 500\n" in str(caught.value)
+
+
+def test_a_span_that_was_found_has_all_its_attributes() -> None:
+    given = arrived()
+    given.sentry.attributes["2" * 16] = {"http.route": "/error"}
+    expectations = traces(given)
+    assert expectations.expect_span("GET /error").attributes["http.route"] == "/error"
+    assert expectations.spans()[0].attributes["http.route"] == "/error"
+
+
 def test_spans_of_sentrys_own_sdk_are_not_among_them() -> None:
     given = arrived()
     given.sentry.spans.append(root_span())

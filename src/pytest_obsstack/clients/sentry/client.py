@@ -41,7 +41,7 @@ from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_t
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import BackendRefused, ObsstackError
 
-_CACHED_EVENTS = 512
+_REMEMBERED = 512
 _ADVICE = {
     401: "give a valid auth token of this Sentry server",
     403: "give the token the scopes of this call: event:read, project:read, org:read to look; "
@@ -86,7 +86,9 @@ class SentryClient:
         self.accounts = SentryAccounts(self._api)
         self.alerts = SentryAlerts(self._api, lambda: self.organization, lambda: self.project)
         self._project_id: str | None = None
+        # Neither ever changes: events by project and id, attributes by trace and span.
         self._events: OrderedDict[tuple[str, str], Raw] = OrderedDict()
+        self._spans: OrderedDict[tuple[str, str], Raw] = OrderedDict()
 
     def close(self) -> None:
         self._api.close()
@@ -236,6 +238,26 @@ class SentryClient:
         found = self._trace_rows("spans", explore.SPAN_FIELDS, trace_id, "precise.start_ts")
         return tuple(map(explore.parse_span_row, found))
 
+    def span_attributes(self, trace_id: str, row: explore.SpanRow) -> Raw:
+        """All attributes of a span of the trace, the sender's own included.
+
+        Asks once for each span; ``BackendRefused`` where the server has no such endpoint.
+        """
+        key = (trace_id, row.span_id)
+        found = self._spans.get(key)
+        if found is None:
+            url_path = path(
+                "projects",
+                self.organization,
+                row.project or self.project,
+                "trace-items",
+                row.span_id,
+            )
+            params = {"trace_id": trace_id, "item_type": "spans"}
+            found = explore.parse_span_attributes(self._api.get_json(url_path, params))
+            _remember(self._spans, key, found)
+        return found
+
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
         """The transactions of a trace, by start time.
 
@@ -313,9 +335,7 @@ class SentryClient:
             raw = fields.mapping(
                 self._api.get_json(self._event_path(event_id, project)), "an event"
             )
-            self._events[key] = raw
-            if len(self._events) > _CACHED_EVENTS:
-                self._events.popitem(last=False)
+            _remember(self._events, key, raw)
         return raw
 
     def _event_if_there(self, row: explore.ErrorRow) -> Raw | None:
@@ -353,3 +373,9 @@ class SentryClient:
 
 def _id(issue: Issue | str) -> str:
     return issue.id if isinstance(issue, Issue) else issue
+
+
+def _remember(known: OrderedDict[tuple[str, str], Raw], key: tuple[str, str], raw: Raw) -> None:
+    known[key] = raw
+    if len(known) > _REMEMBERED:
+        known.popitem(last=False)

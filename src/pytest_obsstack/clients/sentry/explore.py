@@ -6,6 +6,7 @@ https://docs.sentry.io/concepts/search/searchable-properties/spans/ and of the l
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +14,8 @@ from typing import Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
+
+_NUMBER_NAME = re.compile(r"tags\[(.+),number\]")
 
 ERROR_FIELDS = ("id", "project", "timestamp")
 
@@ -100,7 +103,10 @@ class SpanRow:
     project: str | None
     """Slug."""
     attributes: Mapping[str, Any]
-    """All selected columns that have a value, by their public names."""
+    """All selected columns that have a value, by their public names.
+
+    ``SentryClient.span_attributes`` has the others.
+    """
     raw: Raw = field(repr=False, compare=False)
 
 
@@ -160,6 +166,24 @@ def parse_span_row(raw: Any) -> SpanRow:
         attributes=_present(raw),
         raw=raw,
     )
+
+
+def parse_span_attributes(raw: Any) -> dict[str, Any]:
+    """The attributes of a span's details: ``[{name, type, value}]``, values of their own type.
+
+    Numbers of the sender's own come as ``tags[name,number]``, whole ones as text.
+    """
+    found: dict[str, Any] = {}
+    raw = fields.mapping(raw, "a span's details")
+    for item in fields.optional_mappings(raw, "attributes", "an attribute"):
+        name = fields.text(item, "name")
+        number = _NUMBER_NAME.fullmatch(name)
+        read = {"int": fields.optional_integer, "float": fields.optional_number}.get(
+            fields.text(item, "type")
+        )
+        value = item.get("value") if read is None else read(item, "value")
+        found[name if number is None else number[1]] = value
+    return found
 
 
 def parse_log_row(raw: Any) -> LogRow:

@@ -279,3 +279,46 @@ def test_a_call_that_needs_what_the_endpoint_has_not_names_it(missing: str) -> N
         sentry.event("a" * 32)
     assert caught.value.summary == f"This call needs to know Sentry's {missing}."
     assert caught.value.advice == f"give the {missing}'s slug"
+
+
+def test_attributes_of_a_span_are_asked_for_once_and_numbers_are_numbers() -> None:
+    listed = {"id": "1" * 16, "project": "cart", "span.name": "GET /"}
+    details = {
+        "itemId": "1" * 16,
+        "attributes": [
+            {"name": "is_transaction", "type": "bool", "value": True},
+            {"name": "span.duration", "type": "float", "value": 2.5},
+            {"name": "tags[http.response.status_code,number]", "type": "int", "value": "200"},
+            {"name": "url.query", "type": "str", "value": "page=3"},
+        ],
+    }
+    sentry, answers = client(
+        {
+            f"GET {ORG}/events/": {"data": [listed], "meta": {}},
+            f"GET /api/0/projects/acme/cart/trace-items/{'1' * 16}/": details,
+        }
+    )
+    (row,) = sentry.spans_of_trace(TRACE)
+    expected = {
+        "is_transaction": True,
+        "span.duration": 2.5,
+        "http.response.status_code": 200,
+        "url.query": "page=3",
+    }
+    assert sentry.span_attributes(TRACE, row) == expected
+    assert sentry.span_attributes(TRACE, row) == expected
+    assert answers.params() == [("trace_id", TRACE), ("item_type", "spans")]
+    assert len(answers.requests) == 2
+
+
+def test_a_server_that_does_not_tell_attributes_refuses_rather_than_having_none() -> None:
+    listed = {"id": "1" * 16, "project": "shop"}
+    sentry, _ = client(
+        {
+            f"GET {ORG}/events/": {"data": [listed], "meta": {}},
+            f"GET {PROJECT}/trace-items/{'1' * 16}/": refusal(404, ""),
+        }
+    )
+    (row,) = sentry.spans_of_trace(TRACE)
+    with pytest.raises(BackendRefused, match="404"):
+        sentry.span_attributes(TRACE, row)

@@ -20,6 +20,7 @@ from pytest_obsstack.embedded.sentry.api import (
     releases,
     root,
     stats,
+    trace_items,
     traces,
 )
 from pytest_obsstack.embedded.sentry.api.http import (
@@ -82,6 +83,7 @@ ENDPOINTS: Mapping[str, Mapping[str, Handler]] = {
     f"{PROJECT}/events/{{event_id}}/json/": {"GET": events.get_raw_event},
     f"{PROJECT}/events/{{event_id}}/attachments/": {"GET": events.list_attachments},
     f"{PROJECT}/events/{{event_id}}/attachments/{{attachment_id}}/": {"GET": events.get_attachment},
+    f"{PROJECT}/trace-items/{{item_id}}/": {"GET": trace_items.get_trace_item},
     f"{ORGANIZATION}/eventids/{{event_id}}/": {"GET": events.get_event_id},
     f"{ORGANIZATION}/events/": {"GET": discover.query_events},
     f"{ORGANIZATION}/trace/{{trace_id}}/": {"GET": traces.get_trace},

@@ -59,7 +59,7 @@ def span_fields(catalog: Catalog, telemetry: Telemetry) -> SpanFields:
         "project.name": Field("string", slug),
         "transaction": Field("string", transaction),
         "transaction.span_id": Field("string", segment_id),
-        **{name: Field(kind, read) for name, (kind, read) in _FIELDS.items()},
+        **{name: Field(kind, read) for name, (kind, read) in FIELDS.items()},
     }
     return FieldSet(built_in, _own, _REFUSED.__contains__)
 
@@ -83,7 +83,7 @@ def _own(span: Span, name: str) -> Any:
     return span.attributes.get(name)
 
 
-_FIELDS: dict[str, tuple[FieldType, Callable[[Span], Any]]] = {
+FIELDS: dict[str, tuple[FieldType, Callable[[Span], Any]]] = {
     "id": ("string", lambda span: span.span_id),
     "span_id": ("string", lambda span: span.span_id),
     "trace": ("string", lambda span: span.trace_id),
@@ -115,3 +115,4 @@ _FIELDS: dict[str, tuple[FieldType, Callable[[Span], Any]]] = {
     "project.id": ("integer", lambda span: span.project_id),
     "project_id": ("integer", lambda span: span.project_id),
 }
+"""Type and value of each public field that a span has by itself."""
