@@ -21,6 +21,7 @@ BASKET = "basket-5up3r-s3cr3t"
 ONE_TIME_PASSWORD = "otp-9f8e7d6c"
 PASSWORD = "c0rrect horse &battery"
 API_KEY = "key-1a2b3c4d5e"
+TOKEN = "t0ken+4/5="
 BEARER = "bearer-t0k3n-77"
 
 
@@ -51,6 +52,11 @@ def with_api_key_in_variables(obs: Probe) -> None:
     )
 
 
+def with_token_in_query(obs: Probe) -> None:
+    """Only the span of OpenTelemetry would have it: the SDK knows the word by itself."""
+    obs.get("/health", params={"page": "3", "token": TOKEN})
+
+
 Leak = tuple[Callable[[Probe], None], str]
 
 LEAKS = [
@@ -59,6 +65,7 @@ LEAKS = [
     pytest.param((with_password_in_json, PASSWORD), id="password in JSON"),
     pytest.param((with_password_in_form, PASSWORD), id="password in a form"),
     pytest.param((with_api_key_in_variables, API_KEY), id="key in local variables"),
+    pytest.param((with_token_in_query, TOKEN), id="token in a query"),
 ]
 
 
@@ -74,8 +81,8 @@ def unfiltered(obs_bench: Bench, unlike_default_app: AppProcess) -> Iterator[Pro
 def test_a_secret_is_nowhere(obs: Probe, leak: Leak) -> None:
     send, secret = leak
     send(obs)
-    assert len(obs.sentry.events()) == 1
-    assert obs.sentry.transactions()
+    assert len(obs.sentry.transactions()) >= 1
+    assert len(obs.traces.spans()) >= 1
     obs.expect_nowhere(secret)
 
 
