@@ -19,6 +19,7 @@ from pytest_obsstack.embedded.sentry.api.routes import ApiShell
 from pytest_obsstack.embedded.sentry.ingest import Ingest
 from pytest_obsstack.embedded.sentry.ledger import Ledger
 from pytest_obsstack.embedded.sentry.observers import Observers
+from pytest_obsstack.embedded.sentry.pages.pages import Pages
 from pytest_obsstack.embedded.sentry.settings import SentrySettings
 from pytest_obsstack.embedded.sentry.state.store import SentryStore
 
@@ -48,6 +49,7 @@ class SentryServer:
         self.api = Api(self.store, self.ledger, settings, clock_ns)
         self.shell = ApiShell(self.api)
         self.alerts = Alerts(self.api, self.observers)
+        pages = Pages(self.api, self.shell, self.alerts.state)
         ingest = Ingest(self.store, self.ledger, settings.limits)
         self.app = Starlette(
             routes=[
@@ -58,7 +60,9 @@ class SentryServer:
                 Route("/_health/", _health),
                 Route("/api/client-config/", self._client_config),
                 ingest.fallback(),
-            ]
+                *pages.routes(),
+            ],
+            exception_handlers=pages.exception_handlers(),
         )
 
     async def _client_config(self, _request: Request) -> Response:
