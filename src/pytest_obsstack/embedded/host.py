@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import os
 import re
@@ -151,7 +152,10 @@ class Host:
         except (KeyError, TypeError, ValueError) as error:
             raise ControlError(f"not settings of {name}: {error}") from error
         self._own[name] = changed
-        configure(settings)
+        # Prometheus ends scrapes that are under way; the collector has nothing to wait for.
+        done = configure(settings)
+        if inspect.isawaitable(done):
+            await done
 
     async def scrape(self, job: str | None) -> Any:
         prometheus = self._products["prometheus"]
