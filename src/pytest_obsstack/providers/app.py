@@ -229,9 +229,12 @@ def _launch(
     port: int | None,
     started: list[AppProcess],
 ) -> AppProcess:
+    _check(spec)
     instance = f"{spec.service}-{name}"
     if spec.url is not None:
-        return AppProcess(spec, spec.url.rstrip("/"), instance)
+        app = AppProcess(spec, spec.url.rstrip("/"), instance)
+        started.append(app)
+        return app
     chosen = free_port() if port is None else port
     app = AppProcess(spec, f"http://127.0.0.1:{chosen}", instance)
     app.environment = {
@@ -247,6 +250,23 @@ def _launch(
     )
     started.append(app)
     return app
+
+
+def _check(spec: AppSpec) -> None:
+    expected = found = None
+    if not spec.command and spec.url is None:
+        expected, found = "an AppSpec with a command or a url", "neither"
+    elif spec.cwd is not None and not spec.cwd.is_dir():
+        expected, found = "its cwd is a folder", f"{spec.cwd} is none"
+    elif not spec.ready_path.startswith("/"):
+        expected, found = "its ready_path begins with a slash", repr(spec.ready_path)
+    if expected is not None:
+        raise StackUnavailable(
+            f"The app {spec.service} cannot be started.",
+            expected=expected,
+            found=found,
+            advice="correct the fixture obs_app_spec",
+        )
 
 
 def _wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
@@ -271,12 +291,15 @@ def _wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
     else:
         summary = f"The app {app.spec.service} did not become ready."
         found = f"{wrong} for {app.spec.ready_timeout_s:g} s"
+    advice = "start the app, or correct the url and the ready_path of obs_app_spec"
+    if app.process is not None:
+        command = " ".join(app.spec.command)
+        advice = f"check the command and the ready_path of obs_app_spec: {command}"
     raise StackUnavailable(
         summary,
         expected=f"GET {url} answers 2xx",
         found=found,
-        advice="check the command and the ready_path of obs_app_spec: "
-        + " ".join(app.spec.command),
+        advice=advice,
         log_lines=app.log_lines(20),
     )
 
