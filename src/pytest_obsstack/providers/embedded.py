@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.endpoints import (
     CollectorEndpoint,
@@ -23,6 +23,9 @@ from pytest_obsstack.options import GUIDE_PORTS
 from pytest_obsstack.providers.process import ManagedProcess, ProcessIdentity, tail
 from pytest_obsstack.providers.state import Control, ProductState, StackState, write_private
 from pytest_obsstack.waiting import until
+
+if TYPE_CHECKING:
+    import httpx
 
 START_TIMEOUT_S = 20.0
 STANDS_IN_FOR: Mapping[str, str] = {
@@ -247,6 +250,13 @@ class EmbeddedControl:
             raise StackUnavailable(
                 "The embedded stack refused a control request.",
                 expected=f"{method} {path} succeeds",
-                found=response.text,
+                found=_reason(response),
             )
         return response.json()
+
+
+def _reason(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"])
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}: {response.text}"
