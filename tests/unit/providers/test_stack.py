@@ -1,0 +1,165 @@
+"""The stack as tests see it: what it passes on to its control interface, what it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_obsstack.endpoints import Endpoints
+from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.providers.capabilities import EMBEDDED
+from pytest_obsstack.providers.stack import Stack
+from pytest_obsstack.providers.state import Control, ProductState, StackState
+
+STATE = StackState(
+    kind="embedded",
+    run_id="r",
+    folder=Path("/runs/r"),
+    endpoints=Endpoints(),
+    products={"sentry": ProductState("http://s", "1"), "loki": ProductState("http://l", "1")},
+    ready_after_s=0.1,
+    control=Control("http://127.0.0.1:1", "token"),
+)
+
+
+class Recorder:
+    """A control interface that keeps what it was asked."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any) -> Any:
+            self.calls.append((name, *arguments))
+            return {"scrape": [{"job": "j"}], "status": {"products": {}}}.get(name)
+
+        return call
+
+
+@pytest.fixture
+def control() -> Recorder:
+    return Recorder()
+
+
+@pytest.fixture
+def stack(control: Recorder) -> Stack:
+    made = Stack(STATE, EMBEDDED)
+    made.__dict__["_embedded_control"] = control
+    return made
+
+
+def test_products_are_stopped_started_and_restarted(stack: Stack, control: Recorder) -> None:
+    stack.stop("loki")
+    stack.start("loki")
+    stack.restart("sentry")
+    assert control.calls == [
+        ("stop", "loki"),
+        ("start", "loki"),
+        ("stop", "sentry"),
+        ("start", "sentry"),
+    ]
+
+
+def test_a_fault_replaces_the_one_before_and_is_taken_away(stack: Stack, control: Recorder) -> None:
+    stack.fail("sentry", status=503, path="/api/.*", headers={"Retry-After": "1"}, times=2)
+    stack.fail("sentry", delay_s=0.5, method="POST")
+    stack.heal("sentry")
+    rule = {
+        "status": 503,
+        "path": "/api/.*",
+        "method": None,
+        "body": "",
+        "headers": {"Retry-After": "1"},
+        "delay_s": 0.0,
+        "times": 2,
+    }
+    late = {**rule, "status": None, "path": ".*", "method": "POST", "headers": {}}
+    late |= {"delay_s": 0.5, "times": None}
+    assert control.calls == [
+        ("set_faults", "sentry", [rule]),
+        ("set_faults", "sentry", [late]),
+        ("set_faults", "sentry", []),
+    ]
+
+
+def test_settings_scrapes_and_status_are_passed_on(stack: Stack, control: Recorder) -> None:
+    stack.configure("collector", {"a": 1})
+    assert stack.scrape("otel-collector") == [{"job": "j"}]
+    assert stack.status() == {"products": {}}
+    assert control.calls == [
+        ("configure", "collector", {"a": 1}),
+        ("scrape", "otel-collector"),
+        ("status",),
+    ]
+
+
+def test_connections_are_closed_only_if_there_are_any(stack: Stack, control: Recorder) -> None:
+    stack.close()
+    assert control.calls == [("close",)]
+    Stack(STATE, EMBEDDED).close()
+
+
+@pytest.mark.parametrize(
+    ("state", "capabilities"),
+    [
+        (replace(STATE, control=None, kind="attach"), EMBEDDED),
+        (replace(STATE, kind="attach"), EMBEDDED - {"faults"}),
+    ],
+    ids=["no control", "read only"],
+)
+def test_a_stack_that_cannot_be_steered_says_so(
+    state: StackState, capabilities: frozenset[str]
+) -> None:
+    stack = Stack(state, capabilities)
+    assert not stack.steerable
+    calls: dict[str, Callable[[], object]] = {
+        "stop": lambda: stack.stop("loki"),
+        "start": lambda: stack.start("loki"),
+        "fail": lambda: stack.fail("loki", status=500),
+        "heal": lambda: stack.heal("loki"),
+        "configure": lambda: stack.configure("loki", {}),
+        "scrape": stack.scrape,
+        "status": stack.status,
+    }
+    for action, call in calls.items():
+        with pytest.raises(ObsstackError) as caught:
+            call()
+        assert str(caught.value) == (
+            f"This stack cannot be steered: {action} was asked.\n"
+            "  expected  a stack that this run started, or --obs-allow-writes on a kept one\n"
+            "  found     --obs-stack=attach, capabilities without `faults`\n"
+            '  do        mark the test with @pytest.mark.obs_requires("faults")'
+        )
+
+
+def test_the_embedded_products_share_one_log(tmp_path: Path) -> None:
+    (tmp_path / "embedded.log").write_text("one\ntwo\n")
+    stack = Stack(replace(STATE, folder=tmp_path), EMBEDDED)
+    assert stack.logs("sentry", 1) == stack.logs("loki", 1) == ["two"]
+
+
+@pytest.mark.parametrize(
+    ("state", "name", "kind"),
+    [
+        (STATE, "grafana", "embedded"),
+        (replace(STATE, kind="attach", control=None), "loki", "attach"),
+    ],
+)
+def test_a_log_that_cannot_be_read_is_an_error(state: StackState, name: str, kind: str) -> None:
+    with pytest.raises(ObsstackError) as caught:
+        Stack(state, EMBEDDED).logs(name)
+    assert str(caught.value) == (
+        f"No log of {name!r} can be read.\n"
+        "  expected  a component of an embedded stack\n"
+        f"  found     --obs-stack={kind}, components: sentry, loki"
+    )
+
+
+def test_what_it_is_comes_from_its_state() -> None:
+    stack = Stack(STATE, frozenset({"issues"}))
+    assert (stack.kind, stack.endpoints, stack.folder) == ("embedded", Endpoints(), STATE.folder)
+    assert stack.capabilities == {"issues"}
