@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import logs_settled
 from pytest_obsstack.expect.hops import log_hops
-from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
+from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, Containing, given
 from pytest_obsstack.expect.question import Question
 
 if TYPE_CHECKING:
+    import re
+
     from pytest_obsstack.clients.loki.models import LogEntry
 
 _LEVEL_NAMES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
@@ -59,6 +60,7 @@ class LogExpectations:
 
     def lines(self) -> tuple[LogEntry, ...]:
         """All entries of this test, oldest first, once arrival has settled."""
+        __tracebackhide__ = True
         return self._question().all(self._context)
 
     def _question(self) -> Question[LogEntry]:
@@ -95,7 +97,7 @@ def level_of(entry: LogEntry) -> str | None:
 
 def _expected(line: Any, level: Any, service: Any, labels: Any, metadata: Any) -> dict[str, Any]:
     # A plain text is looked for inside the line: lines have prefixes that tests do not care for.
-    wanted = re.compile(re.escape(line)) if isinstance(line, str) else line
+    wanted = Containing(line) if isinstance(line, str) else line
     upper = level.upper() if isinstance(level, str) else level
     if isinstance(upper, str):
         upper = _LEVEL_NAMES.get(upper, upper)

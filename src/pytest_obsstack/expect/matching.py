@@ -78,6 +78,13 @@ def given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not NOT_GIVEN}
 
 
+@dataclass(frozen=True)
+class Containing:
+    """Expects a text that has ``part`` in it; messages show the part alone."""
+
+    part: str
+
+
 class _NotGiven:
     def __repr__(self) -> str:
         return "…"
@@ -113,6 +120,8 @@ def _sequence_differences(expected: Sequence[Any], actual: Any, path: str) -> li
 def _value_matches(expected: Any, actual: Any) -> bool:
     if actual is ABSENT or actual is None:
         return False
+    if isinstance(expected, Containing):
+        return expected.part in str(actual)
     if isinstance(expected, re.Pattern):
         return expected.search(str(actual)) is not None
     if isinstance(expected, Callable) and not isinstance(expected, type):  # type: ignore[arg-type]
@@ -127,6 +136,8 @@ def _value_matches(expected: Any, actual: Any) -> bool:
 
 def describe_value(value: Any) -> str:
     """A value as messages show it."""
+    if isinstance(value, Containing):
+        return repr(value.part)
     if isinstance(value, re.Pattern):
         return f"/{value.pattern}/"
     if value is ...:

@@ -172,6 +172,7 @@ class MetricExpectations:
         )
 
     def _increases(self, selector: str) -> list[Increase]:
+        __tracebackhide__ = True
         start_s = self._context.exchanges.first_started_s or self._context.started_s
         self._check_baseline(start_s)
         client = self._context.clients.prometheus
@@ -198,6 +199,7 @@ class MetricExpectations:
 
     def _check_baseline(self, start_s: float) -> None:
         """An earlier test's last requests must be in the value from which this test counts."""
+        __tracebackhide__ = True
         earlier_s = self._context.history.last_ended_s
         if not self._context.exact_metrics or not earlier_s:
             return
@@ -223,6 +225,7 @@ class MetricExpectations:
         return [i for i in self._increases(own) if i.amount]
 
     def _need_exactness(self, call: str) -> None:
+        __tracebackhide__ = True
         if not self._context.exact_metrics:
             raise ObsstackError(
                 f"{call} cannot be told on this stack.",

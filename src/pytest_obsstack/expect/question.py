@@ -97,11 +97,13 @@ class Question(Generic[T]):
 
     def all(self, context: Context) -> tuple[T, ...]:
         """Everything of this test's trace, once arrival is proven settled."""
+        __tracebackhide__ = True
         self.settled(context, f"count the {self.noun}s")
         return tuple(self.fetch())
 
     def settled(self, context: Context, purpose: str) -> None:
         """Raise ``CannotTell`` unless the signal's fence is passed."""
+        __tracebackhide__ = True
         outcome = self.settle(context)
         if not outcome.proven:
             raise cannot_tell(purpose, outcome, self.signal, self.hops(context))

@@ -22,6 +22,7 @@ def own_selector(selector: str, instance: str) -> str:
     Raises ``ObsstackError`` for anything but a plain selector: the increase of an expression is not
     defined here.
     """
+    __tracebackhide__ = True
     match = _SELECTOR.fullmatch(selector)
     if match is None or (not match["name"] and not match["matchers"]):
         raise ObsstackError(

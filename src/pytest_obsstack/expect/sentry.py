@@ -135,10 +135,12 @@ class SentryExpectations:
 
         Raises ``CannotTell`` where it cannot be proven that no more will come.
         """
+        __tracebackhide__ = True
         return self._event_question().all(self._context)
 
     def transactions(self) -> tuple[TransactionEvent, ...]:
         """All transactions of this test, by start time, once arrival has settled."""
+        __tracebackhide__ = True
         return self._transaction_question().all(self._context)
 
     # ---- absence

@@ -76,6 +76,7 @@ class TraceExpectations:
 
     def spans(self) -> tuple[SpanRow, ...]:
         """All spans of this test by start time, once arrival has settled; with all attributes."""
+        __tracebackhide__ = True
         return tuple(map(self._whole, self._question().all(self._context)))
 
     def _question(self, fetch: Callable[[], list[SpanRow]] | None = None) -> Question[SpanRow]:

@@ -77,7 +77,7 @@ def test_message_of_a_line_of_another_level() -> None:
         logs(arrived()).expect_line("Intentional error", level="WARN")
     assert str(caught.value) == (
         "No Loki line matched within 0.0 s (1 poll).\n"
-        "  expected  line /Intentional\\ error/, level 'WARNING'\n"
+        "  expected  line 'Intentional error', level 'WARNING'\n"
         "  found     2 lines of trace 4bf92f35…\n"
         "  nearest   ERROR '2023 app: Intentional error for testing'\n"
         "              level  expected 'WARNING'   got 'ERROR'\n"
