@@ -44,10 +44,16 @@ def load_claims(path: Path) -> dict[str, Claim]:
     """The claims by id; raises ``pytest.UsageError`` that names what is wrong in the file."""
     try:
         data = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    # TOMLDecodeError and UnicodeDecodeError are ValueErrors.
+    except (OSError, ValueError) as error:
         raise pytest.UsageError(f"obs_claims: {path} cannot be read: {error}") from error
+    entries = data.get("claim", [])
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise pytest.UsageError(
+            f"obs_claims: {path}: claim is {entries!r}, expected tables [[claim]]"
+        )
     claims: dict[str, Claim] = {}
-    for entry in data.get("claim", []):
+    for entry in entries:
         claim = _claim(path, entry)
         if claim.id in claims:
             raise pytest.UsageError(f"obs_claims: {path} has the id {claim.id!r} twice")
@@ -100,7 +106,11 @@ def _claim(path: Path, entry: Mapping[str, Any]) -> Claim:
     name = entry.get("id", "(without id)")
     if missing:
         raise pytest.UsageError(f"obs_claims: {path}: claim {name} lacks {', '.join(missing)}")
-    wrong = [need for need in entry["needs"] if need not in MEANINGS]
+    if not isinstance(entry["needs"], list):
+        raise pytest.UsageError(
+            f"obs_claims: {path}: claim {name}: needs is {entry['needs']!r}, expected a list"
+        )
+    wrong = [str(need) for need in entry["needs"] if need not in MEANINGS]
     if wrong:
         raise pytest.UsageError(
             f"obs_claims: {path}: claim {name} needs {', '.join(wrong)}, "

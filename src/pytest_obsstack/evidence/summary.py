@@ -19,7 +19,8 @@ def header(options: Options) -> list[str]:
         what = "a stack that runs already" + ("" if options.allow_writes else ", read-only")
     use = "".join(f", {component} at {choice}" for component, choice in options.use.items())
     kept = ", kept at the end" if options.keep_stack else ""
-    return [f"obsstack: {options.stack} ({what}{use}{kept}), started when a test asks for it"]
+    when = ", started when a test asks for it" if options.stack == "embedded" else ""
+    return [f"obsstack: {options.stack} ({what}{use}{kept}){when}"]
 
 
 def write_summary(terminal: Any, run: Run) -> None:
