@@ -19,6 +19,9 @@ def _no_inherited_options(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("OBS_"):
             monkeypatch.delenv(name)
+    # Others' plugins would take longer to load than the tests themselves.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_obsstack.plugin")
 
 
 def options(pytester: pytest.Pytester, *arguments: str) -> Options:
