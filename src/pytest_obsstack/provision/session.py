@@ -180,11 +180,20 @@ class Session:
             self._app = self._main_app(spec)
         return self._app
 
+    @property
+    def _keeps_app(self) -> bool:
+        """Whether the app of this worker belongs to a stack that goes on.
+
+        Never to an attached one: what somebody else has started gets no app of this run's.
+        """
+        mine = self.options.stack != "attach" and self.run.first_worker
+        return mine and self.stack.state.kept
+
     def _main_app(self, spec: AppSpec) -> AppProcess:
         state = self.stack.state
         if self.options.stack == "attach" and state.app is not None:
             return _described(spec, state.app)
-        keep = state.kept and self.run.first_worker
+        keep = self._keeps_app
         port = self.options.port.get("app")
         wish_met = True
         if keep:
@@ -238,8 +247,7 @@ class Session:
 
     def close(self) -> None:
         """End what this process started for itself: its app, its connections."""
-        kept = self._stack is not None and self._stack.state.kept and self.run.first_worker
-        if self._app is not None and not kept:
+        if self._app is not None and not self._keeps_app:
             self._app.stop()
         self._app = None
         if self._stack is not None:
