@@ -7,6 +7,8 @@ never guessed to be healthy.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -20,7 +22,7 @@ from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
 if TYPE_CHECKING:
     from pytest_obsstack.clients.collector import Signal
 
-_DISABLED_LINE = re.compile(r"Sentry disabled: .*")
+_DISABLED = re.compile(r"Sentry disabled: .*")
 
 
 def sentry_hops(context: Context) -> tuple[Hop, ...]:
@@ -63,7 +65,7 @@ def _app_hop(context: Context) -> Hop:
 def _dsn_hop(context: Context) -> Hop:
     """What the app was told, and what it says of it."""
     name = "app → SDK"
-    said = next((m[0] for m in map(_DISABLED_LINE.search, context.app.log_lines()) if m), None)
+    said = next(filter(None, map(_disabled, context.app.log_lines())), None)
     if said is not None:
         return Hop(
             name,
@@ -103,6 +105,16 @@ def _dsn_hop(context: Context) -> Hop:
                 f"{expected.redacted()}; {_dsn_fate(what)}",
             )
     return Hop(name, f"SDK has the DSN {parsed.redacted()}")
+
+
+def _disabled(line: str) -> str | None:
+    """What a line says of a Sentry that is off; of one in JSON its message."""
+    if _DISABLED.search(line) is None:
+        return None
+    with contextlib.suppress(ValueError, LookupError, TypeError):
+        line = json.loads(line)["message"]
+    match = _DISABLED.search(str(line))
+    return None if match is None else match[0]
 
 
 def _dsn_fate(what: str) -> str:
@@ -223,7 +235,8 @@ def _collector_hop(context: Context, signal: Signal, exporter: str, backend: str
     sent, failed = exported.sent, exported.send_failed
     noun = signal.replace("_", " ")
     seen = f"collector accepted {accepted} {noun}, sent {sent} to {backend}, failed {failed}"
-    if accepted == 0:
+    # Without a queue, what an exporter fails to send counts as refused, and not as accepted.
+    if accepted == 0 and failed == 0:
         return Hop(
             "app → collector",
             seen,

@@ -149,6 +149,17 @@ def test_an_exporter_that_has_never_sent_fails_even_where_its_error_is_not_known
     )
 
 
+@pytest.mark.parametrize(("hops", "signal", "exporter", "backend"), ALL)
+def test_an_exporter_that_fails_is_not_taken_for_an_app_that_exports_nothing(
+    hops: Hops, signal: Signal, exporter: str, backend: str
+) -> None:
+    """A collector without a queue refuses what it cannot pass on, so it has accepted nothing."""
+    given = healthy()
+    given.collector.accepted, given.collector.sent = {}, {}
+    given.collector.failed[signal] = 2
+    assert broken(hops, given).name == f"collector → {backend}"
+
+
 def test_an_outage_before_this_test_explains_nothing() -> None:
     given = healthy()
     given.collector.failed["spans"] = 4
