@@ -15,7 +15,7 @@ from rich.table import Table
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.evidence.summary import kept_lines
-from pytest_obsstack.options import COMPONENTS, Options
+from pytest_obsstack.options import COMPONENTS, Options, parse_port
 from pytest_obsstack.providers.home import Home, find_home
 from pytest_obsstack.providers.locks import one_at_a_time
 from pytest_obsstack.providers.state import StackState, read_state
@@ -41,7 +41,9 @@ def main() -> None:
     try:
         app()
     except ObsstackError as error:
-        Console(stderr=True).print(escape(str(error)), style="red", highlight=False)
+        # Soft-wrapped: paths and URLs in a text stay whole, whatever the terminal's width.
+        console = Console(stderr=True)
+        console.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
         sys.exit(1)
 
 
@@ -116,9 +118,9 @@ def logs(
     """Print the last log lines of a component of the running stack."""
     from pytest_obsstack.providers.process import tail
 
-    state = _running(Home(home or find_home(Path.cwd())))
     if component not in COMPONENTS:
         raise typer.BadParameter(f"{component!r}; expected one of {', '.join(COMPONENTS)}")
+    state = _running(Home(home or find_home(Path.cwd())))
     if component == "app":
         path = Path(state.app.log) if state.app and state.app.log else None
     else:
@@ -161,12 +163,11 @@ def _running(place: Home) -> StackState:
 def _ports(texts: list[str]) -> dict[str, int]:
     ports = {}
     for text in texts:
-        component, _, number = text.partition("=")
-        if component not in COMPONENTS or not number.isdigit() or not 0 < int(number) < 65536:
-            raise typer.BadParameter(
-                f"--port {text}: expected COMPONENT=PORT, COMPONENT one of {', '.join(COMPONENTS)}"
-            )
-        ports[component] = int(number)
+        try:
+            component, port = parse_port(text)
+        except ValueError as error:
+            raise typer.BadParameter(f"--port {text}: {error}") from error
+        ports[component] = port
     return ports
 
 
@@ -187,7 +188,7 @@ def _print_state(state: StackState, *, as_json: bool) -> None:
         table.add_row("app", state.app.url, state.app.service, "")
     console.print(table)
     for line in kept_lines(state):
-        console.print(escape(line), highlight=False)
+        console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def described(state: StackState) -> dict[str, Any]:

@@ -102,19 +102,21 @@ def _switch(text: str) -> bool:
     return words[text.lower()]
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str, expected: str = "COMPONENT=CHOICE or COMPONENT=URL") -> tuple[str, str]:
     component, separator, value = text.partition("=")
     if not separator or not value:
-        raise ValueError("expected COMPONENT=CHOICE or COMPONENT=URL")
+        raise ValueError(f"expected {expected}")
     if component not in COMPONENTS:
         raise ValueError(f"no component {component!r}; there are {', '.join(COMPONENTS)}")
     return component, value
 
 
-def _port(text: str) -> tuple[str, int]:
-    component, value = _pair(text)
+def parse_port(text: str) -> tuple[str, int]:
+    """The component and the port in ``COMPONENT=PORT``; ``ValueError`` says what was expected."""
+    expected = "COMPONENT=PORT with a port from 1 to 65535"
+    component, value = _pair(text, expected)
     if not value.isdecimal() or not 0 < int(value) < 65536:
-        raise ValueError("expected COMPONENT=PORT with a port from 1 to 65535")
+        raise ValueError(f"expected {expected}")
     return component, int(value)
 
 
@@ -139,7 +141,7 @@ TABLE: tuple[Option, ...] = (
         "port",
         "The port of one component of the embedded stack. May be repeated.",
         (),
-        _port,
+        parse_port,
         kind="list",
         metavar="COMPONENT=PORT",
     ),
