@@ -7,6 +7,8 @@ import shutil
 import time
 from pathlib import Path
 
+from pytest_obsstack.errors import StackUnavailable
+
 RUNS_KEPT = 5
 """Folders of earlier runs that stay, so that a run can be looked at afterwards."""
 
@@ -38,9 +40,20 @@ class Home:
         return self.path / "runs" / name
 
     def make_run(self, folder: Path) -> Path:
-        """Create the folder of a run; several workers may do so at once."""
-        self._prepare()
-        folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        """Create the folder of a run; several workers may do so at once.
+
+        Raises ``StackUnavailable`` where it cannot be created.
+        """
+        try:
+            self._prepare()
+            folder.mkdir(parents=True, mode=0o700, exist_ok=True)
+        except OSError as error:
+            raise StackUnavailable(
+                "The folder of runs cannot be used.",
+                expected=f"{folder} can be created",
+                found=str(error),
+                advice="name another folder: --obs-home, or --home of obsstack",
+            ) from error
         return folder
 
     def clear_old_runs(self, *in_use: Path) -> None:
