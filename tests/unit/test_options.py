@@ -231,6 +231,10 @@ def test_the_guides_ports_name_components() -> None:
             ),
         ),
         (
+            ["--obs-port=sentry"],
+            "--obs-port: expected COMPONENT=PORT with a port from 1 to 65535; found 'sentry'",
+        ),
+        (
             ["--obs-port=sentry=http"],
             "--obs-port: expected COMPONENT=PORT with a port from 1 to 65535; found 'sentry=http'",
         ),

@@ -36,7 +36,7 @@ def test_claims_are_read_by_id(path: Path) -> None:
     assert list(claims) == ["errors", "traces"]
     claim = claims["errors"]
     assert (claim.quote, claim.proof) == ("It sends errors.", "An issue.")
-    assert (claim.needs, claim.disposition) == ({"issues"}, "proven")
+    assert (claim.needs, claim.disposition) == (frozenset({"issues"}), "proven")
 
 
 @pytest.mark.parametrize(

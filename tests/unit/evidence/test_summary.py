@@ -48,13 +48,18 @@ class Terminal:
     [
         (
             Options(),
-            "obsstack: embedded (embedded stand-ins for Sentry, OpenTelemetry Collector, "
-            "Prometheus, Loki), started when a test asks for it",
+            (
+                "obsstack: embedded (embedded stand-ins for Sentry, OpenTelemetry Collector, "
+                "Prometheus, Loki), started when a test asks for it"
+            ),
         ),
         (
             Options(keep_stack=True, use={"loki": "http://l"}),
-            "obsstack: embedded (embedded stand-ins for Sentry, OpenTelemetry Collector, "
-            "Prometheus, Loki, loki at http://l, kept at the end), started when a test asks for it",
+            (
+                "obsstack: embedded (embedded stand-ins for Sentry, OpenTelemetry Collector, "
+                "Prometheus, Loki, loki at http://l, kept at the end), started when a test asks "
+                "for it"
+            ),
         ),
         (
             Options(stack="attach"),
