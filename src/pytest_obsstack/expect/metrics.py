@@ -61,7 +61,7 @@ class MetricExpectations:
         if by is not None:
             self._need_exactness(f"expect_increase({selector!r}, by={by:g})")
         own = own_selector(selector, self._context.app.instance)
-        self._fence(own, f"{own} +{by if by is not None else at_least or 'anything'}")
+        self._fence(own, f"{own} {_bound(by, at_least, 0.0)[0]}")
         increases = self._increases(own)
         total = math.fsum(increase.amount for increase in increases)
         wanted, enough = _bound(by, at_least, total)

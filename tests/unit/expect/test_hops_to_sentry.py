@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from dataclasses import replace
 
 import pytest
@@ -56,14 +58,27 @@ def test_no_request() -> None:
     )
 
 
-def test_an_app_that_says_sentry_is_disabled() -> None:
-    log = ("starting", "INFO Sentry disabled: SENTRY_DSN is empty", "serving")
+@pytest.mark.parametrize(
+    "line",
+    [
+        "INFO Sentry disabled: SENTRY_DSN is empty",
+        '{"level": "INFO", "message": "Sentry disabled: SENTRY_DSN is empty", "logger": "app"}',
+    ],
+)
+def test_an_app_that_says_sentry_is_disabled(line: str) -> None:
+    log = ("starting", line, "serving")
     assert broken(bench(app=app_facts(log=log))) == Hop(
         "app → SDK",
         'the app says "Sentry disabled: SENTRY_DSN is empty"',
         broken=True,
         cause="give the app a valid SENTRY_DSN (fixture obs_dsn)",
     )
+
+
+def test_a_reason_with_quotation_marks_is_told_whole() -> None:
+    line = json.dumps({"message": 'Sentry disabled: "x" is no DSN', "logger": "app"})
+    seen = broken(bench(app=app_facts(log=[line]))).seen
+    assert seen == 'the app says "Sentry disabled: "x" is no DSN"'
 
 
 @pytest.mark.parametrize("environment", [{"PORT": "1"}, {"SENTRY_DSN": ""}])
