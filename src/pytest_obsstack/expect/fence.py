@@ -61,7 +61,8 @@ def errors_settled(context: Context) -> Settled:
     if lost > 0:
         return Settled(
             f"the SDK reported that it dropped {lost} items because its queue was full "
-            "(raise transport_queue_size)"
+            "(raise transport_queue_size)",
+            polls=0,
         )
     return settled
 
