@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.logs import LogExpectations, level_of
 from tests.unit.expect.fakes import Bench, bench
-from tests.unit.expect.models import SENT_S, line
+from tests.unit.expect.models import OTHER_TRACE, SENT_S, line
 
 LOOK = (
     '  look      http://127.0.0.1:3100 {service_name=~".+"} | '
@@ -124,3 +125,10 @@ def test_no_line_cannot_be_told_before_the_last_line_has_arrived() -> None:
 
 def test_all_lines_are_given_oldest_first_once_settled() -> None:
     assert [entry.line[:7] for entry in logs(arrived()).lines()] == ["2023 ap", "request"]
+
+
+def test_what_another_trace_has_sent_satisfies_nothing() -> None:
+    given = arrived()
+    given.context.trace = replace(given.context.trace, trace_id=OTHER_TRACE)
+    with pytest.raises(AssertionError, match="found     0 lines of trace aaaaaaaa…"):
+        logs(given).expect_line()

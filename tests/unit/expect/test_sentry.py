@@ -128,8 +128,9 @@ def test_message_of_an_issue_that_nothing_resembles() -> None:
         f"  pipeline  app 1 request (500) → {DSN_HOP} → Sentry accepted 0 events, 0 transactions "
         "of this trace → SDK reported no discards\n"
         "  stopped   at SDK → Sentry\n"
-        "  do        the SDK sent nothing: before_send and before_send_transaction may drop all, "
-        "the network or Sentry's answers may be in the way; see the app's log\n"
+        "  do        the SDK sent nothing: traces_sample_rate may be unset or 0, before_send and "
+        "before_send_transaction may drop all, the network or Sentry's answers may be in the way; "
+        "see the app's log\n"
         f"  look      {LOOK}/  ·  keep the stack: --obs-keep-stack"
     )
 
@@ -233,8 +234,9 @@ def test_cannot_tell_names_the_hop_that_is_broken() -> None:
         "  found     the transaction of GET /error (200) has not arrived after 0.0 s (1 poll)\n"
         "            stopped at SDK → Sentry: Sentry accepted 0 events, 0 transactions of this "
         "trace\n"
-        "  do        the SDK sent nothing: before_send and before_send_transaction may drop all, "
-        "the network or Sentry's answers may be in the way; see the app's log"
+        "  do        the SDK sent nothing: traces_sample_rate may be unset or 0, before_send and "
+        "before_send_transaction may drop all, the network or Sentry's answers may be in the way; "
+        "see the app's log"
     )
 
 
@@ -248,6 +250,21 @@ def test_absence_cannot_be_told_of_a_request_without_a_response() -> None:
         "arrived.\n"
         "  expected  the fence of each request has arrived\n"
         "  found     GET /slow got no response, so the app may still be at work on it\n"
+        "  do        find out why it has not arrived; absence is never asserted on a guess"
+    )
+
+
+def test_absence_cannot_be_told_after_a_full_queue() -> None:
+    given = arrived()
+    given.sentry.outcome_list = [outcome("client_discard", "queue_overflow", 2)]
+    with pytest.raises(CannotTell) as caught:
+        obs_sentry(given).expect_no_issue("KeyError")
+    assert str(caught.value) == (
+        "Cannot assert that there is no issue: it is not proven that all errors of this test have "
+        "arrived.\n"
+        "  expected  the fence of each request has arrived\n"
+        "  found     the SDK reported that it dropped 2 items because its queue was full (raise "
+        "transport_queue_size)\n"
         "  do        find out why it has not arrived; absence is never asserted on a guess"
     )
 

@@ -10,7 +10,7 @@ import pytest
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.traces import TraceExpectations, status_of
 from tests.unit.expect.fakes import Bench, bench
-from tests.unit.expect.models import SPAN, otlp_span, root_span
+from tests.unit.expect.models import OTHER_TRACE, SPAN, otlp_span, root_span
 
 LOOK = (
     "  look      http://127.0.0.1:9000/api/0/organizations/obsstack/trace/"
@@ -132,3 +132,10 @@ def test_no_span_cannot_be_told_before_the_server_span_has_arrived() -> None:
         "  found     the server span of GET /error (500) has not arrived after 0.0 s (1 poll)\n"
         "  do        find out why it has not arrived; absence is never asserted on a guess"
     )
+
+
+def test_what_another_trace_has_sent_satisfies_nothing() -> None:
+    given = arrived()
+    given.context.trace = replace(given.context.trace, trace_id=OTHER_TRACE)
+    with pytest.raises(AssertionError, match="found     0 spans of trace aaaaaaaa…"):
+        traces(given).expect_span()
