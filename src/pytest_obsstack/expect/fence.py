@@ -31,6 +31,11 @@ if TYPE_CHECKING:
 
 OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
 
+_LET_IT_TRACE = (
+    "let the app trace each request (traces_sample_rate=1.0): its transaction is the proof that "
+    "its errors have arrived; absence is never asserted on a guess"
+)
+
 
 @dataclass(frozen=True)
 class Settled:
@@ -40,6 +45,8 @@ class Settled:
     polls: int = 1
     """0 where waiting could not have helped."""
     waited_s: float = 0.0
+    advice: str | None = None
+    """What the usual cause is and what to do, where the reason has one."""
 
     @property
     def proven(self) -> bool:
@@ -211,8 +218,9 @@ def _spans_fence(context: Context, *, otlp: bool, what: str) -> Settled:
         return True
 
     waited = until(poll, timeout_s=context.timeout_s)
-    reason = None if waited.value else missing
-    return Settled(reason, waited.polls, waited.waited_s)
+    if waited.value:
+        return Settled(None, waited.polls, waited.waited_s)
+    return Settled(missing, waited.polls, waited.waited_s, None if otlp else _LET_IT_TRACE)
 
 
 def _entries(rows: Iterable[SpanRow], *, otlp: bool) -> list[SpanRow]:

@@ -150,8 +150,9 @@ def _sentry_hop(context: Context) -> Hop:
         "SDK → Sentry",
         seen,
         broken=True,
-        cause="the SDK sent nothing: before_send and before_send_transaction may drop all, the "
-        "network or Sentry's answers may be in the way; see the app's log",
+        cause="the SDK sent nothing: traces_sample_rate may be unset or 0, before_send and "
+        "before_send_transaction may drop all, the network or Sentry's answers may be in the way; "
+        "see the app's log",
     )
 
 

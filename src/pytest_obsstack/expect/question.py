@@ -121,6 +121,7 @@ def cannot_tell(
         expected="the fence of each request has arrived",
         found=f"{settled.reason}{waited if settled.polls else ''}{stopped}",
         advice=(broken.cause if broken else None)
+        or settled.advice
         or "find out why it has not arrived; absence is never asserted on a guess",
     )
 

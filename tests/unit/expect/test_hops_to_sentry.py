@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-
 from dataclasses import replace
 
 import pytest
@@ -191,8 +190,9 @@ def test_an_sdk_that_sent_nothing() -> None:
         "Sentry accepted 0 events, 0 transactions of this trace",
     )
     assert hop.cause == (
-        "the SDK sent nothing: before_send and before_send_transaction may drop all, the network "
-        "or Sentry's answers may be in the way; see the app's log"
+        "the SDK sent nothing: traces_sample_rate may be unset or 0, before_send and "
+        "before_send_transaction may drop all, the network or Sentry's answers may be in the way; "
+        "see the app's log"
     )
 
 

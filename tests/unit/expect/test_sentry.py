@@ -219,7 +219,8 @@ def test_absence_cannot_be_told_before_the_transaction_has_arrived() -> None:
         "arrived.\n"
         "  expected  the fence of each request has arrived\n"
         "  found     the transaction of GET /error (500) has not arrived after 0.0 s (1 poll)\n"
-        "  do        find out why it has not arrived; absence is never asserted on a guess"
+        "  do        let the app trace each request (traces_sample_rate=1.0): its transaction is "
+        "the proof that its errors have arrived; absence is never asserted on a guess"
     )
 
 
