@@ -26,7 +26,9 @@ def _no_inherited_options(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def options(pytester: pytest.Pytester, *arguments: str) -> Options:
     """The options of a pytest run with these arguments."""
-    return pytester.parseconfigure(*arguments).stash[OPTIONS]
+    # That plugin collects garbage at the end of each run, which takes longer than all the rest.
+    config = pytester.parseconfigure("-p", "no:unraisableexception", *arguments)
+    return config.stash[OPTIONS]
 
 
 def ini(pytester: pytest.Pytester, *lines: str) -> None:
