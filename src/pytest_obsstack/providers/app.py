@@ -142,8 +142,10 @@ class AppProcess:
 
     def left_running(self) -> RunningApp:
         """Leave the app to later runs: what they need to know of it, to use and to end it."""
-        parts = [self, *self.companions.values()]
-        processes = [part.process.detach() for part in parts if part.process is not None]
+        companions = {name: part.left_running() for name, part in self.companions.items()}
+        processes = [] if self.process is None else [self.process.detach()]
+        for companion in companions.values():
+            processes += companion.processes
         return RunningApp(
             url=self.url,
             instance=self.instance,
@@ -151,6 +153,7 @@ class AppProcess:
             processes=tuple(processes),
             environment=dict(self.environment),
             log=None if self.log_path is None else str(self.log_path),
+            companions=companions,
         )
 
 

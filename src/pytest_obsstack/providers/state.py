@@ -46,10 +46,13 @@ class RunningApp:
     instance: str
     service: str
     processes: tuple[ProcessIdentity, ...] = ()
+    """Its own and those of the services that it calls."""
     environment: dict[str, str] = field(default_factory=dict, repr=False)
     log: str | None = None
     wish_met: bool = True
     """False where the guide's port belongs to somebody else."""
+    companions: dict[str, RunningApp] = field(default_factory=dict)
+    """The services that it calls, by the variable that tells it their URL."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,8 @@ class StackState:
 
 def _running_app(data: dict[str, Any]) -> RunningApp:
     processes = tuple(ProcessIdentity(**process) for process in data["processes"])
-    return RunningApp(**{**data, "processes": processes})
+    companions = {name: _running_app(part) for name, part in data.get("companions", {}).items()}
+    return RunningApp(**{**data, "processes": processes, "companions": companions})
 
 
 def write_state(path: Path, state: StackState) -> None:

@@ -304,4 +304,10 @@ def _described(spec: AppSpec, running: RunningApp) -> AppProcess:
     app = AppProcess(described, running.url.rstrip("/"), running.instance)
     app.environment = dict(running.environment)
     app.attached_log = None if running.log is None else Path(running.log)
+    for variable, companion in spec.companions.items():
+        part = running.companions.get(variable)
+        if part is None and companion.url is not None:
+            part = RunningApp(companion.url, instance="", service=companion.service)
+        if part is not None:
+            app.companions[variable] = _described(companion, part)
     return app

@@ -202,8 +202,12 @@ def test_an_app_that_is_left_running_is_described_with_its_companions(
 ) -> None:
     inventory = python(SERVE, tmp_path, "inventory")
     spec = python(SERVE, tmp_path, companions={"INVENTORY_URL": inventory})
-    running = start(spec, folder, owner_pid=None).left_running()
+    app = start(spec, folder, owner_pid=None)
+    running = app.left_running()
     assert [process.alive for process in running.processes] == [True, True]
+    called = running.companions["INVENTORY_URL"]
+    assert (called.url, called.service) == (app.environment["INVENTORY_URL"], "inventory")
+    assert called.processes == running.processes[1:]
     assert running.log == str(folder / "simple-app-main.log")
     for process in running.processes:
         assert process.stop(5)

@@ -46,6 +46,7 @@ STATE = StackState(
         (ME, ProcessIdentity(1, "x")),
         {"A": "1"},
         "log",
+        companions={"B_URL": RunningApp("http://b", "b-main", "b", (ME,))},
     ),
 )
 BARE = StackState("attach", "r", Path("/runs/y"), Endpoints(), {}, 0.0)
