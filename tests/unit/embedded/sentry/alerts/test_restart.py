@@ -113,3 +113,32 @@ def test_a_stop_does_not_wait_for_a_receiver_that_hangs(tmp_path: Path) -> None:
     restarted = again(sentry, tmp_path / "journal")
     assert len(restarted.hook.requests) == 1
     restarted.close()
+
+
+def test_what_was_owed_to_a_deleted_integration_is_told_as_failed(tmp_path: Path) -> None:
+    sentry = AlertingSentry(tmp_path / "journal")
+    sentry.start()
+    sentry.make_rule(FIRST_SEEN)
+    sentry.stop()
+    sentry.send_event(error_event())
+    sentry.call("DELETE", f"/api/0/sentry-apps/{sentry.app['slug']}/")
+    restarted = again(sentry, tmp_path / "journal")
+    assert restarted.hook.requests == []
+    delivery = restarted.get(f"{RULES}1/")["lastDelivery"]
+    assert (delivery["status"], delivery["attempts"]) == ("failed", 0)
+    assert delivery["error"] == "the integration was deleted"
+    restarted.close()
+
+
+def test_a_host_that_is_not_allowed_any_more_is_not_called(tmp_path: Path) -> None:
+    sentry = AlertingSentry(tmp_path / "journal", webhook_hosts="hooks.example.com")
+    sentry.start()
+    sentry.make_app(webhookUrl="https://hooks.example.com/x")
+    sentry.make_rule(FIRST_SEEN)
+    restarted = again(sentry, tmp_path / "journal")
+    restarted.send_event(error_event())
+    assert restarted.hook.requests == []
+    assert restarted.get(f"{RULES}1/")["lastDelivery"]["error"].startswith(
+        "not supported by the embedded Sentry: a webhook to 'hooks.example.com'"
+    )
+    restarted.close()
