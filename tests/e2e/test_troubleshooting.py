@@ -51,7 +51,7 @@ def test_an_outage_of_sentry_breaks_no_request_and_loses_no_old_issue(
     assert page(obs_sentry.url).status_code == 200
     assert obs_sentry.issue(old.id).title == old.title
     event_id = obs.get("/error").json()["event_id"]
-    assert obs.sentry.expect_event(type="ValueError").event_id == event_id
+    obs.sentry.expect_event(event_id=event_id, type="ValueError")
     told = [line for line in obs_stack.logs("sentry") if " sentry " in line]
     assert told[-2].endswith("sentry is stopped")
     assert told[-1].endswith(f"sentry answers at {obs_sentry.url}")
