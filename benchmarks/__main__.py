@@ -8,13 +8,14 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import figures
-from benchmarks.measure import table
+from benchmarks.measure import Result, table
 
 _PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-_FIGURES = {
+_FIGURES: dict[str, Callable[[int], Result]] = {
     "start": figures.stack_start,
     "arrival": lambda runs: figures.event_arrival(runs * 5),
     "suite": lambda runs: figures.suite(max(1, runs // 3), workers=1),

@@ -61,18 +61,26 @@ def up(
     ] = True,
 ) -> None:
     """Start the embedded stack and leave it running; if it runs already, say so."""
-    from pytest_obsstack.provision.session import Run, Session
+    from pytest_obsstack.providers.app import simple_app
+    from pytest_obsstack.provision.session import Run, Session, end_stack
 
     place = Home(home or find_home(Path.cwd()))
     options = Options(keep_stack=True, home=place.path, port=_ports(port or []))
     session = Session(options, Run(place.new_run(), owner_pid=0))
+    already = _kept(place)
     state = session.stack.state
-    if with_app:
-        from pytest_obsstack.providers.app import simple_app
-
-        if state.app is None or not all(process.alive for process in state.app.processes):
+    try:
+        if with_app and not _app_runs(state):
             session.app(simple_app())
-    session.close()
+    except BaseException:
+        # A stack that was there before the call stays; one that is of no use without its app, not.
+        if already is None or not already.alive:
+            end_stack(state)
+            place.kept_path.unlink(missing_ok=True)
+            place.release(state.folder.parent)
+        raise
+    finally:
+        session.close()
     _print_state(_kept(place) or state, as_json=as_json)
 
 
@@ -135,6 +143,10 @@ def logs(
     else:
         for line in found:
             typer.echo(line)
+
+
+def _app_runs(state: StackState) -> bool:
+    return state.app is not None and all(process.alive for process in state.app.processes)
 
 
 def _kept(place: Home) -> StackState | None:

@@ -26,7 +26,7 @@ A metric did not increase as expected.
   found     +1
   also      http_requests_total{endpoint="/error",method="GET",otel_scope_name="simple-app",status="500"} +1
   also      http_requests_total{endpoint="/health",method="GET",otel_scope_name="simple-app",status="200"} +1
-  pipeline  app 2 requests (500, 200) → collector accepted N metric points, sent N to Prometheus → Prometheus' targets: otel-collector up, otel-collector-telemetry up
+  pipeline  app 2 requests (500, 200) → collector accepted N metric points, sent N to Prometheus → Prometheus' targets: otel-collector up
   look      http://HOST http_requests_total{endpoint="/error",instance="INSTANCE"}  ·  keep the stack: --obs-keep-stack"""
     )
 
@@ -42,7 +42,7 @@ A metric did not increase as expected.
   expected  http_requests_total{endpoint="/eror",instance="INSTANCE"} +1 or more
   found     +0
   also      http_requests_total{endpoint="/error",method="GET",otel_scope_name="simple-app",status="500"} +1
-  pipeline  app 1 request (500) → collector accepted N metric points, sent N to Prometheus → Prometheus' targets: otel-collector up, otel-collector-telemetry up
+  pipeline  app 1 request (500) → collector accepted N metric points, sent N to Prometheus → Prometheus' targets: otel-collector up
   look      http://HOST http_requests_total{endpoint="/eror",instance="INSTANCE"}  ·  keep the stack: --obs-keep-stack"""
     )
 
@@ -72,7 +72,7 @@ def test_expect_metric(obs: Probe) -> None:
 A metric was not as expected within SECONDS (POLLS).
   expected  count(up{job="otel-collector"}) is 2
   found     1 series: 1
-  pipeline  app 1 request (500) → collector accepted N metric points, sent N to Prometheus → Prometheus' targets: otel-collector up, otel-collector-telemetry up
+  pipeline  app 1 request (500) → collector accepted N metric points, sent N to Prometheus → Prometheus' targets: otel-collector up
   look      http://HOST count(up{job="otel-collector"})  ·  keep the stack: --obs-keep-stack"""
     )
 

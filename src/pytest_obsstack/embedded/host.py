@@ -108,6 +108,8 @@ class Host:
         await asyncio.gather(*(self.start_product(name) for name in PRODUCTS))
         write_ready(self._settings, {"pid": os.getpid(), **self.status()})
         await self._shutdown.wait()
+        # The collector first: what it has accepted still finds its backends.
+        await self.stop_product("collector")
         await asyncio.gather(*(self.stop_product(name) for name in PRODUCTS))
         await self._listeners["control"].close()
         for journal in self._journals.values():

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_obsstack.providers.app import SIGNALS
 from pytest_obsstack.record.exchanges import Exchange, Exchanges
 
 if TYPE_CHECKING:
@@ -34,6 +36,8 @@ class AppFacts:
     log_lines: Callable[[], list[str]] = list
     """Gives the last lines that the app wrote; none where somebody else has its output."""
     companions: tuple[AppFacts, ...] = ()
+    signals: frozenset[str] = SIGNALS
+    """What the app reports: of ``errors``, ``spans``, ``logs``, ``metrics``."""
 
 
 @dataclass
@@ -44,8 +48,8 @@ class AppHistory:
     """When the last response of any test ended."""
     metric_name: str | None = None
     """A metric that the app is known to export."""
-    queue_overflows: int = 0
-    """Events that SDKs of this project have reported as dropped for a full queue, as last seen."""
+    queue_overflows: int | None = None
+    """Items that SDKs of this project have reported as dropped for a full queue, as last seen."""
 
 
 @dataclass
@@ -61,6 +65,8 @@ class Context:
     started_s: float
     """Unix seconds when the test began."""
     exact_metrics: bool = True
+    overflows_before: int = 0
+    """``history.queue_overflows`` when the test began."""
     exchanges: Exchanges = field(default_factory=Exchanges)
 
     @property
@@ -69,12 +75,17 @@ class Context:
 
     @property
     def answered(self) -> list[Exchange]:
-        """The requests that the app answered."""
-        return [exchange for exchange in self.exchanges.all if exchange.status is not None]
+        """The requests whose telemetry must arrive: answered ones, and those of other clients."""
+        return [e for e in self.exchanges.all if e.status is not None or e.handed_out]
 
     @property
     def last_ended_s(self) -> float:
-        """When the last response ended; the test's beginning where there was no request."""
+        """When the last response ended; the test's beginning where there was no request.
+
+        Now, where another client sends requests whose end nobody here has seen.
+        """
+        if any(exchange.handed_out for exchange in self.exchanges.all):
+            return time.time()
         return self.exchanges.last_ended_s or self.started_s
 
     @property

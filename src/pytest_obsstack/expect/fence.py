@@ -28,6 +28,7 @@ from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.sentry.explore import SpanRow
+    from pytest_obsstack.expect.clients import Clients
 
 OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
 
@@ -58,13 +59,9 @@ def errors_settled(context: Context) -> Settled:
     settled = _spans_fence(context, otlp=False, what="transaction")
     if not settled.proven:
         return settled
-    overflows = sum(
-        outcome.quantity
-        for outcome in context.clients.sentry.outcomes()
-        if outcome.outcome == "client_discard" and outcome.reason in OVERFLOW_REASONS
-    )
-    lost = overflows - context.history.queue_overflows
-    context.history.queue_overflows = overflows
+    context.history.queue_overflows = queue_overflows(context.clients)
+    # Since the test began, and not since the last look: asking twice gives the same answer.
+    lost = context.history.queue_overflows - context.overflows_before
     if lost > 0:
         return Settled(
             f"the SDK reported that it dropped {lost} items because its queue was full "
@@ -72,6 +69,15 @@ def errors_settled(context: Context) -> Settled:
             polls=0,
         )
     return settled
+
+
+def queue_overflows(clients: Clients) -> int:
+    """How many items the SDKs of the project have dropped so far because their queue was full."""
+    return sum(
+        outcome.quantity
+        for outcome in clients.sentry.outcomes()
+        if outcome.outcome == "client_discard" and outcome.reason in OVERFLOW_REASONS
+    )
 
 
 def spans_settled(context: Context) -> Settled:
@@ -185,7 +191,7 @@ def never_tells(context: Context) -> Settled | None:
     if not context.exchanges.all:
         return Settled("no request of this test is known, so there is nothing to wait for", polls=0)
     for exchange in context.exchanges.all:
-        if exchange.status is None:
+        if exchange.status is None and not exchange.handed_out:
             return Settled(
                 f"{exchange.method} {exchange.path} got no response, so the app may still be at "
                 "work on it",
@@ -206,10 +212,7 @@ def _spans_fence(context: Context, *, otlp: bool, what: str) -> Settled:
         parents = {row.parent_span_id for row in _entries(rows, otlp=otlp)}
         for exchange in context.answered:
             if exchange.span_id not in parents:
-                missing = (
-                    f"the {what} of {exchange.method} {exchange.path} ({exchange.status}) "
-                    "has not arrived"
-                )
+                missing = f"the {what} of {exchange.describe()} has not arrived"
                 return None
         for call in _companion_calls(context, rows, otlp=otlp):
             if call.span_id not in parents:

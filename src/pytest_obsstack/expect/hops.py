@@ -304,9 +304,11 @@ def _scrape(context: Context) -> Hop:
         targets = context.clients.prometheus.targets()
     except ObsstackError as error:
         return _unanswered("collector → Prometheus", "Prometheus", error)
+    app_target = [target for target in targets if target.job == "otel-collector"]
+    # An attached Prometheus scrapes much that has nothing to do with this app.
+    targets = tuple(app_target) or targets
     shown = ", ".join(f"{target.job} {target.health}" for target in targets) or "no targets"
     down = [target for target in targets if target.health != "up"]
-    app_target = [target for target in targets if target.job == "otel-collector"]
     if down:
         return Hop(
             "collector → Prometheus",

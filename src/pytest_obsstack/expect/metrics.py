@@ -60,7 +60,10 @@ class MetricExpectations:
             )
         if by is not None:
             self._need_exactness(f"expect_increase({selector!r}, by={by:g})")
+            self._need_responses(f"expect_increase({selector!r}, by={by:g})")
         own = own_selector(selector, self._context.app.instance)
+        if by == 0:
+            self._need_metric(own)
         self._fence(own, f"{own} {_bound(by, at_least, 0.0)[0]}")
         increases = self._increases(own)
         total = math.fsum(increase.amount for increase in increases)
@@ -97,6 +100,7 @@ class MetricExpectations:
                 "metrics",
                 metric_hops(self._context),
             )
+        self._need_metric(own)
         increases = [i for i in self._increases(own) if i.amount]
         if increases:
             fail(
@@ -223,6 +227,33 @@ class MetricExpectations:
             return []
         own = own_selector(name, self._context.app.instance)
         return [i for i in self._increases(own) if i.amount]
+
+    def _need_responses(self, call: str) -> None:
+        """What a request without a response has counted, or is about to, cannot be told."""
+        __tracebackhide__ = True
+        for exchange in self._context.exchanges.all:
+            if exchange.status is None and not exchange.handed_out:
+                raise CannotTell(
+                    f"{call} cannot be told.",
+                    expected="a response to each request",
+                    found=exchange.describe(),
+                    advice="use at_least=…, or find out why the app did not answer",
+                )
+
+    def _need_metric(self, selector: str) -> None:
+        """A metric that the app has never exported did not increase, but that proves nothing."""
+        __tracebackhide__ = True
+        name = name_of(selector)
+        if name is None:
+            return
+        own = own_selector(name, self._context.app.instance)
+        if not self._context.clients.prometheus.series(own):
+            raise CannotTell(
+                f"Cannot assert that {selector} did not increase: there is no such metric.",
+                expected=f"series of {own}, whatever their labels",
+                found="none: the app has not exported that name",
+                advice="correct the name, or let the app count something under it first",
+            )
 
     def _need_exactness(self, call: str) -> None:
         __tracebackhide__ = True

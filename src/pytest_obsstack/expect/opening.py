@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from pytest_obsstack.expect.clients import Clients
 from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
+from pytest_obsstack.expect.fence import queue_overflows
 from pytest_obsstack.expect.probe import Probe
 from pytest_obsstack.wire.trace_context import TraceContext
 
@@ -37,6 +38,9 @@ class Bench:
     def probe(self, app: AppProcess, *, wants_metrics: bool = False) -> Iterator[Probe]:
         """The probe of one test, with a trace id of its own."""
         history = self._histories.setdefault(app.url, AppHistory())
+        if history.queue_overflows is None and "issues" in self.stack.capabilities:
+            # An overflow of an earlier run, on a kept or attached stack, says nothing about this.
+            history.queue_overflows = queue_overflows(self.clients)
         context = Context(
             stack=self.stack,
             clients=self.clients,
@@ -45,6 +49,7 @@ class Bench:
             timeout_s=self.options.timeout_s,
             history=history,
             started_s=time.time(),
+            overflows_before=history.queue_overflows or 0,
             exact_metrics="exact_metrics" in self.stack.capabilities or app.process is not None,
         )
         probe = Probe(context, self._http)
@@ -54,9 +59,8 @@ class Bench:
             yield probe
         finally:
             self._http.cookies.clear()
-            last_s = context.exchanges.last_ended_s
-            if last_s is not None:
-                history.last_ended_s = max(history.last_ended_s, last_s)
+            if context.exchanges.all:
+                history.last_ended_s = max(history.last_ended_s, context.last_ended_s)
 
     def close(self) -> None:
         self._http.close()
@@ -72,6 +76,7 @@ def app_facts(app: AppProcess) -> AppFacts:
         instance=app.instance,
         environment=app.environment,
         started_here=app.process is not None,
+        signals=spec.signals,
         last_log_line=None if spec.last_log_line is None else re.compile(spec.last_log_line),
         log_delay_s=spec.log_delay_s,
         log_lines=app.log_lines,

@@ -63,8 +63,26 @@ class Probe:
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """Headers that put another client's request into this test's trace."""
-        return self._trace_of_request().headers()
+        """Headers that put another client's request into this test's trace.
+
+        Each reading gives a span id of its own and counts as one request that is to be answered:
+        absence is asserted only once its transaction, span and records have arrived.
+        """
+        trace = self._trace_of_request()
+        now_s = time.time()
+        self._context.exchanges.all.append(
+            Exchange(
+                "request",
+                "with obs.headers",
+                None,
+                trace.span_id,
+                now_s,
+                now_s,
+                self._decided,
+                handed_out=True,
+            )
+        )
+        return trace.headers()
 
     @property
     def env(self) -> Mapping[str, str]:

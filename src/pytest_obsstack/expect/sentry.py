@@ -64,6 +64,7 @@ class SentryExpectations:
         self,
         issue: Issue | None = None,
         *,
+        event_id: Any = NOT_GIVEN,
         type: Any = NOT_GIVEN,
         value: Any = NOT_GIVEN,
         message: Any = NOT_GIVEN,
@@ -85,6 +86,7 @@ class SentryExpectations:
         """
         __tracebackhide__ = True
         expected = given(
+            event_id=event_id,
             type=type,
             value=value,
             message=message,
@@ -237,6 +239,7 @@ def _event_fields(event: Event) -> dict[str, Any]:
     exception = event.exception
     user = event.user
     return {
+        "event_id": event.event_id,
         "type": _or_absent(exception and exception.type),
         "value": _or_absent(exception and exception.value),
         "message": _or_absent(event.message),

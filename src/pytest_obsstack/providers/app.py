@@ -25,6 +25,9 @@ _SHORT_DELAYS = {
 }
 _LOOPBACK = "127.0.0.1,localhost,::1"
 
+SIGNALS = frozenset({"errors", "spans", "logs", "metrics"})
+"""What an app can report."""
+
 
 @dataclass(frozen=True)
 class AppSpec:
@@ -43,6 +46,9 @@ class AppSpec:
     """Variables beside the standard ones; they win over them."""
     service: str = "simple-app"
     """``OTEL_SERVICE_NAME``."""
+    signals: frozenset[str] = SIGNALS
+    """What the app reports: of ``errors`` (over Sentry's SDK), ``spans``, ``logs`` and ``metrics``
+    (over OpenTelemetry). Only these are waited for, by ``expect_nowhere`` for instance."""
     environment: str = "production"
     release: str | None = "simple-app@1.0.0"
     ready_path: str = "/health"

@@ -154,6 +154,10 @@ class Session:
         )
         with contextlib.closing(EmbeddedControl(state.control)) as control:
             control.configure("collector", collector_settings(project.dsn))
+            loki = self.options.use.get("loki", "")
+            if loki.startswith(("http://", "https://")):
+                logs_endpoint = f"{loki.rstrip('/')}/otlp/v1/logs"
+                control.configure("collector", {"logs_endpoint": logs_endpoint})
         endpoints = self._with_others(replace(state.endpoints, sentry=sentry))
         return state.with_endpoints(endpoints)
 

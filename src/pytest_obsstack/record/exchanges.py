@@ -20,6 +20,14 @@ class Exchange:
     ended_s: float
     decided: bool = True
     """False where the sampling decision was left to the app."""
+    handed_out: bool = False
+    """True for headers that were given to another client, of whose request nothing is known."""
+
+    def describe(self) -> str:
+        """``GET /error (500)``."""
+        if self.handed_out:
+            return "the request with obs.headers"
+        return f"{self.method} {self.path} ({self.status or 'no response'})"
 
 
 @dataclass
@@ -42,7 +50,10 @@ class Exchanges:
             return "no request"
         counts: dict[str, int] = {}
         for exchange in self.all:
-            status = "no response" if exchange.status is None else str(exchange.status)
+            if exchange.handed_out:
+                status = "with obs.headers"
+            else:
+                status = "no response" if exchange.status is None else str(exchange.status)
             counts[status] = counts.get(status, 0) + 1
         shown = ", ".join(
             status if count == 1 else f"{status} ×{count}" for status, count in counts.items()

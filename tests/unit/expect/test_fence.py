@@ -142,6 +142,7 @@ def test_a_reported_queue_overflow_leaves_errors_unproven() -> None:
 
 def test_an_overflow_that_was_reported_before_counts_no_more() -> None:
     given = bench(history=AppHistory(queue_overflows=3))
+    given.context.overflows_before = 3
     given.sentry.spans = [root_span()]
     given.sentry.outcome_list = [outcome("client_discard", "queue_overflow", 3)]
     assert errors_settled(given.context).proven
@@ -149,6 +150,8 @@ def test_an_overflow_that_was_reported_before_counts_no_more() -> None:
     reason = errors_settled(given.context).reason
     assert reason is not None
     assert "dropped 2 items" in reason
+    # Asking again gives the same answer: what is lost stays lost.
+    assert errors_settled(given.context).reason == reason
 
 
 def test_what_the_sdk_filters_by_itself_is_no_loss() -> None:

@@ -233,7 +233,7 @@ def test_a_scrape_target_that_is_down() -> None:
     ]
     assert broken(metric_hops, given) == Hop(
         "collector → Prometheus",
-        "Prometheus' targets: otel-collector-telemetry up, otel-collector down",
+        "Prometheus' targets: otel-collector down",
         broken=True,
         cause="the scrape of http://collector:8889/metrics fails: connection refused; correct the "
         "target, or start what should answer there",

@@ -314,3 +314,10 @@ def test_a_new_app_needs_no_baseline() -> None:
 def test_a_baseline_that_is_not_reached_is_left_to_the_expectation() -> None:
     given = counted((SENT_S - 5, 1), history=AppHistory(last_ended_s=SENT_S - 4))
     metrics(given).settle_baseline()
+
+
+def test_no_increase_of_a_metric_that_does_not_exist_cannot_be_told() -> None:
+    given = counted((BEFORE_S, 0.0), (AFTER_S, 0.0))
+    with pytest.raises(CannotTell) as caught:
+        metrics(given).expect_no_increase("http_reqests_total")
+    assert "there is no such metric" in str(caught.value)
