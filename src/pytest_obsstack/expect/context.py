@@ -36,6 +36,8 @@ class AppFacts:
     log_lines: Callable[[], list[str]] = list
     """Gives the last lines that the app wrote; none where somebody else has its output."""
     companions: tuple[AppFacts, ...] = ()
+    ready_s: float | None = None
+    """Unix seconds when it answered that it is ready, a request that it may have counted."""
     signals: frozenset[str] = SIGNALS
     """What the app reports: of ``errors``, ``spans``, ``logs``, ``metrics``."""
 

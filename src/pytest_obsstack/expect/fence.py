@@ -129,7 +129,7 @@ def logs_settled(context: Context) -> Settled:
     return Settled(None, waited.polls, waited.waited_s)
 
 
-def metrics_settled(context: Context, after_s: float) -> Settled:
+def metrics_settled(context: Context, after_s: float, *, timeout_s: float | None = None) -> Settled:
     """Prometheus holds a sample that the app took at ``after_s`` (Unix seconds) or later.
 
     The collector passes the app's own sample times on, so one look proves both that the app has
@@ -144,7 +144,7 @@ def metrics_settled(context: Context, after_s: float) -> Settled:
         newest = newest_sample_s(context)
         return True if newest is not None and newest >= after_s else None
 
-    waited = until(poll, timeout_s=context.timeout_s)
+    waited = until(poll, timeout_s=context.timeout_s if timeout_s is None else timeout_s)
     if waited.value:
         return Settled(None, waited.polls, waited.waited_s)
     if newest is None:

@@ -22,6 +22,8 @@ from pytest_obsstack.expect.question import KEEP, cannot_tell
 from pytest_obsstack.expect.selector import name_of, own_selector
 from pytest_obsstack.waiting import until
 
+FIRST_EXPORT_S = 0.5
+"""How long a new app may take to export what it has counted so far: five of its intervals."""
 _LABELS_HIDDEN = ("__name__", "job", "instance")
 
 
@@ -155,9 +157,14 @@ class MetricExpectations:
         Called before the first request of a test that looks at metrics. A fence that is not reached
         is no failure here: the expectation will find it out and say why.
         """
-        if newest_sample_s(self._context) is None and not self._context.history.last_ended_s:
-            return
-        metrics_settled(self._context, self._context.history.last_ended_s)
+        context = self._context
+        if context.history.last_ended_s:
+            metrics_settled(context, context.history.last_ended_s)
+        elif context.app.ready_s is not None:
+            # The question whether it is ready was a request, too. An app that exports nothing
+            # before it has something to count is not waited for any longer.
+            timeout_s = min(context.timeout_s, FIRST_EXPORT_S)
+            metrics_settled(context, context.app.ready_s, timeout_s=timeout_s)
 
     def _fence(self, selector: str, expected: str) -> None:
         __tracebackhide__ = True

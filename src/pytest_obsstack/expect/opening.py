@@ -81,4 +81,5 @@ def app_facts(app: AppProcess) -> AppFacts:
         log_delay_s=spec.log_delay_s,
         log_lines=app.log_lines,
         companions=tuple(app_facts(companion) for companion in app.companions.values()),
+        ready_s=app.ready_s,
     )

@@ -125,6 +125,8 @@ class AppProcess:
         self.process: ManagedProcess | None = None
         self.companions: dict[str, AppProcess] = {}
         self.attached_log: Path | None = None
+        self.ready_s: float | None = None
+        """Unix seconds when it first answered this run; ``None`` where the run did not start it."""
 
     @property
     def log_path(self) -> Path | None:
@@ -293,6 +295,7 @@ def _wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
     began = time.monotonic()
     outcome = until(poll, timeout_s=app.spec.ready_timeout_s).value
     if outcome == "ready":
+        app.ready_s = time.time() if app.process is not None else None
         return
     if app.died and app.process is not None:
         summary = f"The app {app.spec.service} ended while it was starting."

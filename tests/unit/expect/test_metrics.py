@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from pytest_obsstack.errors import BackendUnavailable, CannotTell, ObsstackError
 from pytest_obsstack.expect.context import AppHistory
-from pytest_obsstack.expect.metrics import MetricExpectations
+from pytest_obsstack.expect.metrics import FIRST_EXPORT_S, MetricExpectations
 from tests.unit.expect.fakes import Bench, app_facts, bench
 from tests.unit.expect.models import SENT_S, exchange
 
@@ -305,7 +307,26 @@ def test_the_baseline_waits_for_what_was_counted_before() -> None:
     assert len(given.stack.scrapes) == 3
 
 
-def test_a_new_app_needs_no_baseline() -> None:
+def test_a_new_apps_baseline_waits_for_the_request_that_asked_whether_it_is_ready() -> None:
+    given = counted((SENT_S - 5, 0), timeout_s=5.0, app=replace(app_facts(), ready_s=SENT_S - 4))
+
+    def store() -> None:
+        if len(given.stack.scrapes) == 3:
+            given.prometheus.add(NAME, (SENT_S - 3, 1), endpoint="/health")
+
+    given.stack.scraped = store
+    metrics(given).settle_baseline()
+    assert len(given.stack.scrapes) == 3
+
+
+def test_a_new_app_that_exports_nothing_before_its_first_request_is_not_waited_for_long() -> None:
+    given = bench(app=replace(app_facts(instance="new"), ready_s=SENT_S - 4), timeout_s=60.0)
+    began_s = time.monotonic()
+    metrics(given).settle_baseline()
+    assert time.monotonic() - began_s < 2 * FIRST_EXPORT_S + 0.2
+
+
+def test_an_app_of_which_nothing_was_asked_before_needs_no_baseline() -> None:
     given = bench(app=app_facts(instance="new"))
     metrics(given).settle_baseline()
     assert given.stack.scrapes == []

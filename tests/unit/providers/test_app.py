@@ -222,6 +222,8 @@ def test_an_app_at_a_url_is_asked_and_not_started(
     app = start(AppSpec(url=f"{running.url}/"), folder, name="other")
     assert app.url == running.url
     assert app.process is None
+    assert running.ready_s is not None
+    assert app.ready_s is None
     assert app.log_lines() == []
     app.stop()
     assert not running.died
