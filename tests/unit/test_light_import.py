@@ -16,7 +16,6 @@ HEAVY = (
     "google.protobuf",
     "httpx",
     "jinja2",
-    "lark",
     "opentelemetry",
     "pandas",
     "prometheus_api_client",
