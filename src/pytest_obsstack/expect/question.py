@@ -77,11 +77,12 @@ class Question(Generic[T]):
     def none(self, context: Context, expected: dict[str, Any]) -> None:
         """Nothing matches, and nothing more can come; ``CannotTell`` where that is not proven."""
         __tracebackhide__ = True
+        outcome = self.settle(context)
+        # Only absence needs the fence: what is there is told, whether or not more may come.
         titles = self._matching(expected)
-        if not titles:
-            # Only absence needs the fence: what is there already needs no proof.
-            self.settled(context, f"assert that there is no {self.noun}")
-            titles = self._matching(expected)
+        if not titles and not outcome.proven:
+            purpose = f"assert that there is no {self.noun}"
+            raise cannot_tell(purpose, outcome, self.signal, self.hops(context))
         if titles:
             fail(
                 Mismatch(
