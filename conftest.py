@@ -1,4 +1,4 @@
-"""For the project's own tests: pytest's plugin for testing plugins, and how xdist shares them out."""
+"""For the project's own tests: pytest's plugin for plugins, and how xdist shares tests out."""
 
 from __future__ import annotations
 
