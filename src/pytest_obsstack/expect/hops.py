@@ -260,15 +260,20 @@ def _collector_hop(context: Context, signal: Signal, exporter: str, backend: str
 
 
 def _exporter_error(context: Context, exporter: str) -> str | None:
-    """The exporter's last error, of this test's time, where the collector tells it."""
+    """The exporter's last error, where the collector tells it and it explains a loss of this test.
+
+    It does if it happened during the test, or if nothing was sent since: an app that waits before
+    it tries again may send nothing at all while the test lasts.
+    """
     if not context.stack.steerable:
         return None
     products: dict[str, Any] = context.stack.status()["products"]
     state = products.get("collector", {}).get("exporters", {}).get(exporter, {})
     error = state.get("last_error")
-    if not error or error["time_ns"] < context.started_s * 1e9:
-        return None  # An earlier test's outage explains nothing here.
-    return str(error["text"])
+    if not error:
+        return None
+    mended = error["time_ns"] < context.started_s * 1e9 and not state.get("failing")
+    return None if mended else str(error["text"])
 
 
 def _spans_in_sentry(context: Context) -> Hop:

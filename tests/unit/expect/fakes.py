@@ -207,6 +207,7 @@ class FakeStack:
     steerable: bool = True
     exporter_errors: dict[str, str] = field(default_factory=dict)
     exporter_errors_s: float = SENT_S
+    exporters_fail_still: bool = False
     scrapes: list[str | None] = field(default_factory=list)
     scraped: Callable[[], None] = lambda: None
 
@@ -217,7 +218,10 @@ class FakeStack:
 
     def status(self) -> dict[str, Any]:
         exporters = {
-            name: {"last_error": {"text": text, "time_ns": int(self.exporter_errors_s * 1e9)}}
+            name: {
+                "last_error": {"text": text, "time_ns": int(self.exporter_errors_s * 1e9)},
+                "failing": self.exporters_fail_still,
+            }
             for name, text in self.exporter_errors.items()
         }
         return {"products": {"collector": {"exporters": exporters}}}

@@ -160,6 +160,19 @@ def test_an_exporter_that_fails_is_not_taken_for_an_app_that_exports_nothing(
     assert broken(hops, given).name == f"collector → {backend}"
 
 
+def test_an_outage_that_has_lasted_since_before_this_test_explains_what_is_missing() -> None:
+    """The app waits longer and longer before it tries again, so it may not try during the test."""
+    given = healthy()
+    given.sentry.spans = []
+    given.collector.failed["spans"] = 4
+    given.stack.exporter_errors["otlp_http/sentry"] = "refused"
+    given.stack.exporter_errors_s = SENT_S - 100
+    given.stack.exporters_fail_still = True
+    hop = broken(span_hops, given)
+    assert hop.name == "collector → Sentry"
+    assert "otlp_http/sentry fails: refused" in (hop.cause or "")
+
+
 def test_an_outage_before_this_test_explains_nothing() -> None:
     given = healthy()
     given.collector.failed["spans"] = 4

@@ -152,7 +152,7 @@ class CollectorServer:
         counted[signal] += items
         error: str | None = entry.meta.get("error")
         if error is None:
-            self._telemetry.sent[signal] += items
+            self._telemetry.record_sent(signal, items)
         else:
             self._telemetry.record_failure(signal, items, error, entry.received_ns)
 
@@ -190,6 +190,8 @@ class CollectorServer:
             self._telemetry.record_failure(
                 "metrics", 0, f"dropped metric {first.metric}: {first.reason}", received_ns
             )
+        else:
+            self._telemetry.record_sent("metrics", 0)
         self._accumulator.apply(batch.observations, received_ns)
 
     def _count_points(self, points: int, refused: int) -> None:

@@ -51,11 +51,18 @@ class Telemetry:
         self.sent: Counter[Signal] = Counter()
         self.send_failed: Counter[Signal] = Counter()
         self._last_errors: dict[Signal, LastError] = {}
+        self._failing: set[Signal] = set()
+
+    def record_sent(self, signal: Signal, items: int) -> None:
+        """Count items that a backend took; its exporter works again, if it had failed."""
+        self.sent[signal] += items
+        self._failing.discard(signal)
 
     def record_failure(self, signal: Signal, items: int, text: str, time_ns: int) -> None:
         """Count items that an exporter lost and remember why."""
         self.send_failed[signal] += items
         self._last_errors[signal] = LastError(text, time_ns)
+        self._failing.add(signal)
 
     def page(self, *, uptime_s: float) -> str:
         """The page in the text format 0.0.4."""
@@ -98,6 +105,7 @@ class Telemetry:
                     "sent": self.sent[signal],
                     "send_failed": self.send_failed[signal],
                     "last_error": self._last_error(signal),
+                    "failing": signal in self._failing,
                 }
                 for signal, items in ITEMS.items()
             },

@@ -86,6 +86,7 @@ def test_logs_reach_their_own_backend() -> None:
         "sent": 3,
         "send_failed": 0,
         "last_error": None,
+        "failing": False,
     }
 
 
@@ -165,6 +166,20 @@ def test_backend_that_is_down_is_503_and_remembered() -> None:
     last_error = server.status()["exporters"]["otlp_http/sentry"]["last_error"]
     assert last_error["text"] == message
     assert last_error["time_ns"] > 0
+
+
+def test_exporter_fails_until_it_has_sent_again() -> None:
+    with backend() as sentry:
+        server = sending_traces_to(sentry.url)
+        working = server.status()["exporters"]["otlp_http/sentry"]
+        server.configure(CollectorSettings(traces_endpoint="http://127.0.0.1:1/traces"))
+        post(server, ("/v1/traces", traces_body(), JSON))
+        down = server.status()["exporters"]["otlp_http/sentry"]
+        server.configure(CollectorSettings(traces_endpoint=f"{sentry.url}/traces"))
+        post(server, ("/v1/traces", traces_body(), JSON))
+    mended = server.status()["exporters"]["otlp_http/sentry"]
+    assert [state["failing"] for state in (working, down, mended)] == [False, True, False]
+    assert mended["last_error"] == down["last_error"]
 
 
 def test_partial_success_of_the_backend_is_logged_and_counted_as_sent(
