@@ -70,6 +70,8 @@ class PrometheusServer:
         self._journal = journal
         self._clock_ns = clock_ns
         self._trimmed_ms = 0
+        self._written: dict[TargetKey, ScrapeResult] = {}
+        self._unwritten: dict[TargetKey, ScrapeResult] = {}
         self.store = SeriesStore(settings.max_series, settings.max_exemplars)
         self._scrapes = ScrapeManager(self._scraped, self._retire, clock_ns)
         self._scrapes.add(
@@ -114,6 +116,8 @@ class PrometheusServer:
 
     async def stop(self) -> None:
         await self._scrapes.stop()
+        for key in list(self._unwritten):
+            self._write_rest(key)
 
     async def configure(self, settings: PrometheusSettings) -> None:
         """Scrape by other settings from now on; all that is not about scraping stays."""
@@ -164,16 +168,40 @@ class PrometheusServer:
             self.store.drop_before(now_ms - kept_ms)
 
     def _scraped(self, target: Target, result: ScrapeResult) -> None:
-        if result.same_content(target.last_result):
-            # Not journalled: a stack that idles would grow its journal without end. A restart
-            # then knows the values since the last change, but not each scrape that saw them.
+        if self._journalled_enough(target.key, result):
+            self._unwritten[target.key] = result
             target.apply(result, self.store)
             self._trim(self._now_ms())
             return
+        # What came before the change, so that the journal shows from what it changed.
+        self._write_rest(target.key)
+        self._apply(self._write_scrape(target.key, result))
+
+    def _journalled_enough(self, key: TargetKey, result: ScrapeResult) -> bool:
+        """Whether the journal can do without this scrape.
+
+        Counters of an idle stack move with every scrape, if only those of the metric exports
+        themselves: written each time, the journal would grow by megabytes a minute. So values
+        alone are written now and then, and at the end; a change of health or of the series always.
+        """
+        written = self._written.get(key)
+        if written is None or result.shape != written.shape:
+            return False
+        age_s = (result.timestamp_ms - written.timestamp_ms) / 1000
+        return result.same_content(written) or age_s < self._settings.journal_interval_s
+
+    def _write_rest(self, key: TargetKey) -> None:
+        """Journal the newest scrape that was left out, if it says anything new."""
+        result = self._unwritten.get(key)
+        if result is not None and not result.same_content(self._written.get(key)):
+            self._write_scrape(key, result)
+
+    def _write_scrape(self, key: TargetKey, result: ScrapeResult) -> JournalEntry:
+        self._written[key] = result
+        self._unwritten.pop(key, None)
         facts = asdict(result)
         body = facts.pop("body")
-        meta = {"target": target.key.to_json(), "result": facts}
-        self._apply(self._journal.append("scrape", body, **meta))
+        return self._journal.append("scrape", body, target=key.to_json(), result=facts)
 
     def _retire(self, target: Target) -> None:
         target.retire(self._now_ms(), self.store)

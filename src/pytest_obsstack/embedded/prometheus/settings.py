@@ -65,6 +65,8 @@ class PrometheusSettings:
     evaluation_interval_s: float = 60
     """The default step of subqueries (``global.evaluation_interval``)."""
     query_timeout_s: float = 120
+    journal_interval_s: float = 5
+    """How often values alone are journalled; new or vanished series and failures always are."""
     max_body_bytes: int = 32 * 1024 * 1024
     """Of a remote write request, packed and unpacked."""
     max_samples_per_query: int = 50_000_000

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Literal
 
 from pytest_obsstack.embedded.prometheus.exposition import (
@@ -71,6 +73,10 @@ class TargetKey:
         return cls(**{**document, "labels": labels_of(document["labels"])})
 
 
+# A line up to its value: a name, perhaps labels (which may hold blanks), or a comment.
+_SERIES = re.compile(rb"#.*|[^{\s]*(?:\{(?:[^\"}]|\"(?:[^\"\\]|\\.)*\")*\})?")
+
+
 @dataclass(frozen=True)
 class ScrapeResult:
     """One scrape: when it began, how long it took, and the body or the error."""
@@ -80,6 +86,12 @@ class ScrapeResult:
     body: bytes = b""
     content_type: str = ""
     error: str = ""
+
+    @cached_property
+    def shape(self) -> tuple[str, str, tuple[bytes, ...]]:
+        """What does not change with the values: the error, the type, each line's series."""
+        matches = (_SERIES.match(line) for line in self.body.splitlines())
+        return self.error, self.content_type, tuple(m[0] for m in matches if m is not None)
 
     def same_content(self, other: ScrapeResult | None) -> bool:
         content = (self.body, self.content_type, self.error)

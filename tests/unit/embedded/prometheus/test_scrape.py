@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
@@ -190,7 +190,9 @@ def test_only_a_scrape_that_changed_is_journalled() -> None:
     async def run() -> None:
         async with exposing() as exposer:
             journal = RecordingJournal()
-            server = PrometheusServer(settings(exposer.address), journal)
+            server = PrometheusServer(
+                replace(settings(exposer.address), journal_interval_s=0), journal
+            )
             for body in (b"a 1\n", b"a 1\n", b"a 2\n", b"a {\n", b"a {\n"):
                 exposer.body = body
                 await server.scrape_now()
@@ -204,6 +206,23 @@ def test_only_a_scrape_that_changed_is_journalled() -> None:
             assert values[:2] == [1.0, 2.0]
             assert is_stale(values[2])
             assert stored(other, "up", job="job0", instance=exposer.address) == [1, 1, 0]
+
+    asyncio.run(run())
+
+
+def test_values_that_move_with_each_scrape_are_journalled_now_and_then_and_at_the_end() -> None:
+    async def run() -> None:
+        async with exposing() as exposer:
+            journal = RecordingJournal()
+            server = PrometheusServer(settings(exposer.address), journal)
+            for body in (b"a 1\n", b"a 2\n", b"a 3\n", b"a 3\nb 1\n", b"a 3\nb 2\n"):
+                exposer.body = body
+                await server.scrape_now()
+            await server.stop()
+            written = [entry.payload for entry in journal.entries]
+            # The first; the last before a new series; that one; the last of all.
+            assert written == [b"a 1\n", b"a 3\n", b"a 3\nb 1\n", b"a 3\nb 2\n"]
+            assert stored(server, "a", job="job0", instance=exposer.address) == [1, 2, 3, 3, 3]
 
     asyncio.run(run())
 
