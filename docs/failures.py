@@ -1,0 +1,143 @@
+"""What expectations say when they fail: examples that are run, and their messages.
+
+Each example is a test in two parts, before and after its ``yield``: what the app is made to do, and
+the expectation that fails. Between them everything arrives, so that a message does not depend on
+how fast a machine is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import textwrap
+from collections.abc import Callable, Generator, Mapping
+
+from pytest_obsstack import CannotTell, ObsstackError, Probe
+from pytest_obsstack.options import GUIDE_PORTS
+
+Example = Callable[[Probe], Generator[None, None, None]]
+
+SETTLE_S = 2.0
+"""Until then everything has arrived; what is then missing is so on purpose."""
+GIVES_UP_S = 0.1
+
+WITHOUT_DSN: Mapping[str, str] = {"SENTRY_DSN": ""}
+EXPORTS_TO_NOBODY: Mapping[str, str] = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
+
+
+def nearest_miss(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    obs.sentry.expect_event(type="ValueError", tags={"endpoint": "/eror"}, release=...)
+
+
+def not_absent(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    obs.sentry.expect_no_issue("ValueError")
+
+
+def wrong_status_of_a_span(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    obs.traces.expect_span("GET /error", status="ok")
+
+
+def wrong_level_of_a_line(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    obs.logs.expect_line("Intentional error for testing", level="WARNING")
+
+
+def wrong_increase(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    obs.metrics.expect_increase('http_requests_total{endpoint="/error"}', by=2)
+
+
+def leak(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/log?level=warning&message=hunter2+logged+in")
+    yield
+    obs.expect_nowhere("hunter2")
+
+
+def broken_hop(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    obs.traces.expect_span("GET /error")
+
+
+def cannot_tell(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/health")
+    yield
+    obs.sentry.expect_no_issue("ValueError")
+
+
+EXAMPLES: Mapping[str, tuple[Example, Mapping[str, str] | None]] = {
+    "nearest-miss": (nearest_miss, None),
+    "not-absent": (not_absent, None),
+    "wrong-span": (wrong_status_of_a_span, None),
+    "wrong-line": (wrong_level_of_a_line, None),
+    "wrong-increase": (wrong_increase, None),
+    "leak": (leak, None),
+    "broken-hop": (broken_hop, EXPORTS_TO_NOBODY),
+    "cannot-tell": (cannot_tell, WITHOUT_DSN),
+}
+"""The examples by section, each with the variables of an app of its own where it needs one."""
+
+
+def code_of(name: str) -> str:
+    """The example as a reader would write it, without the ``yield``."""
+    lines = inspect.getsource(EXAMPLES[name][0]).splitlines()[1:]
+    return textwrap.dedent("\n".join(line for line in lines if line.strip() != "yield"))
+
+
+def section_of(name: str, message: str, *, with_code: bool = True) -> str:
+    """Code and message as they stand in a page."""
+    code = f"```python\n{code_of(name)}\n```\n\n" if with_code else ""
+    return f"{code}```text\n{message}\n```"
+
+
+def message_of(name: str, obs: Probe) -> str:
+    """Run the example; its message, without what differs from run to run."""
+    steps = EXAMPLES[name][0](obs)
+    next(steps)
+    _let_everything_arrive(obs)
+    obs._context.timeout_s = GIVES_UP_S
+    try:
+        next(steps)
+    except (AssertionError, CannotTell) as failure:
+        return normalised(str(failure), obs)
+    raise ValueError(f"the example {name} does not fail")
+
+
+def _let_everything_arrive(obs: Probe) -> None:
+    obs._context.timeout_s = SETTLE_S
+    for arrived in (obs.sentry.transactions, obs.traces.spans, obs.logs.lines):
+        try:
+            arrived()
+        except ObsstackError:
+            # What an example has broken never arrives.
+            continue
+
+
+def normalised(text: str, obs: Probe) -> str:
+    """Ids, ports, times and running counts as they might be in anybody's run."""
+    endpoints = obs._context.stack.endpoints.to_json()
+    for component, port in GUIDE_PORTS.items():
+        for url in re.findall(r"http://127\.0\.0\.1:\d+", str(endpoints.get(component))):
+            text = text.replace(url.removeprefix("http://"), f"127.0.0.1:{port}")
+    instance = obs._context.app.instance
+    text = text.replace(instance, "simple-app-main-1a2b3c") if instance else text
+    for pattern, replacement in (
+        (r"\b[0-9a-f]{32}\b", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        (r"\b[0-9a-f]{8}…", "4bf92f35…"),
+        (r"http://[0-9a-f]{4}…@", "http://8f0c…@"),
+        (r"/issues/\d+/", "/issues/1/"),
+        (r"\bSIMPLE-APP-\w+", "SIMPLE-APP-1"),
+        (r"\d+\.\d s \(\d+ polls?\)", "10.0 s (103 polls)"),
+        (r"accepted \d+ (metric points|spans?|log records?), sent \d+ ", r"accepted 12 \1, sent 12 "),
+        (r"SDK reported no discards|the project's outcomes: [^→\n]+", "SDK reported no discards"),
+    ):
+        text = re.sub(pattern, replacement, text)
+    return text
