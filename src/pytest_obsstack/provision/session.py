@@ -108,6 +108,10 @@ class Session:
             kept = read_state(home.kept_path)
             if kept is not None and kept.alive:
                 return kept
+            if kept is not None and self.options.keep_stack:
+                # Its app may have outlived it, and is known by this state alone.
+                end_stack(kept)
+                home.release(kept.folder.parent)
             state = self._start_embedded(keep=self.options.keep_stack)
             if self.options.keep_stack:
                 # A kept stack's folder must not be cleared away as an old run.
@@ -217,9 +221,10 @@ class Session:
             )
         app = self.start_app(spec, name=self.run.worker, port=port, keep=keep)
         if keep:
-            home = Home(self.options.home)
-            running = replace(app.left_running(), wish_met=wish_met)
-            write_state(home.kept_path, state.with_app(running))
+            running = state.with_app(replace(app.left_running(), wish_met=wish_met))
+            # What the run tells at its end, and what later runs read.
+            for path in (self.run.state_path, Home(self.options.home).kept_path):
+                write_state(path, running)
         return app
 
     def start_app(
