@@ -264,4 +264,5 @@ def normalised(text: str, folder: Path) -> str:
     text = text.replace(str(folder), "FOLDER").replace(sys.executable, "PYTHON")
     text = re.sub(r"runs/\d{8}-\d{6}-[0-9a-f]{6}", "runs/RUN", text)
     text = re.sub(r"127\.0\.0\.1:\d+", "HOST", text)
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3}", "TIME", text)
     return re.sub(r"\d+\.\d+ s\b", "SECONDS", text)

@@ -202,10 +202,9 @@ def test_second(note_stack, note, obs, obs_sentry):
     assert project.processes() == {}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_a_failing_test_ends_the_stack_all_the_same(project: Project, workers: int) -> None:
+def test_a_failing_test_ends_the_stack_all_the_same(project: Project) -> None:
     project.write("test_it.py", "def test_it(note_stack):\n    raise RuntimeError('as it is')\n")
-    run = project.run(workers=workers)
+    run = project.run()
     assert run.status == pytest.ExitCode.TESTS_FAILED, run.output
     assert "RuntimeError: as it is" in run.output
     assert project.processes() == {}
