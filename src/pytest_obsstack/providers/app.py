@@ -115,7 +115,7 @@ def _found(module: str) -> bool:
 
 
 class AppProcess:
-    """A running app with its companions. ``stop`` ends them in the order app, companions."""
+    """A running app with its companions."""
 
     def __init__(self, spec: AppSpec, url: str, instance: str) -> None:
         self.spec = spec
@@ -141,8 +141,16 @@ class AppProcess:
     def died(self) -> bool:
         return self.process is not None and self.process.returncode is not None
 
+    def ask_to_stop(self) -> None:
+        """SIGTERM to the app, then to its companions; returns at once."""
+        if self.process is not None:
+            self.process.ask_to_stop()
+        for companion in self.companions.values():
+            companion.ask_to_stop()
+
     def stop(self) -> None:
         """SIGTERM, so that SDKs flush; returns when all processes are gone."""
+        self.ask_to_stop()
         if self.process is not None:
             self.process.stop()
         for companion in self.companions.values():

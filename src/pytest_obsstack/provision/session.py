@@ -304,6 +304,8 @@ def probe_url(url: str) -> str | None:
 
 
 def _end_app(app: RunningApp) -> bool:
+    for process in app.processes:
+        process.ask_to_stop()
     ended = [process.stop(_STOP_TIMEOUT_S) for process in app.processes]
     return all(ended)
 
