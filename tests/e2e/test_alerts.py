@@ -33,8 +33,8 @@ from tests.e2e.words import own_word
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("alerts", "writes")]
 
 TIMEOUT_S = 10.0
-SLOW_S = 0.5
-SLOW_MS = 400.0
+SLOW_S = 0.35
+SLOW_MS = 300.0
 """What a slow transaction takes more than, and a fast one less, on a busy machine too."""
 
 

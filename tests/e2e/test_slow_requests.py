@@ -12,8 +12,8 @@ from pytest_obsstack.clients.sentry.client import SentryClient
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("transactions")]
 
-SLOW_S = 0.5
-SLOW_MS = 400
+SLOW_S = 0.35
+SLOW_MS = 300
 
 
 @pytest.mark.claim("perf-slow")
