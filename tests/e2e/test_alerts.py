@@ -99,16 +99,19 @@ def channel(obs: Probe, obs_sentry: SentryClient) -> Iterator[Channel]:
 def test_the_first_event_of_a_new_issue_notifies_once_and_the_second_does_not(
     channel: Channel,
 ) -> None:
+    reported = ["old issue", "old issue", "first issue", "first issue", "second issue"]
+    channel.log_error(reported[0])
+    channel.obs.sentry.expect_event(level="error")
     channel.issue_rule(FIRST_SEEN)
-    channel.log_error("first issue")
-    channel.log_error("first issue")
-    channel.log_error("second issue")
+    for message in reported[1:]:
+        # The second event of the old issue meets a rule that never fired for it, so that it is not
+        # its frequency that keeps it silent.
+        channel.log_error(message)
 
     assert channel.issues_told(2) == ["first issue", "second issue"]
-    assert [event.message for event in channel.obs.sentry.events()] == [
-        f"{issue} of {own_word(channel.obs)}"
-        for issue in ("first issue", "first issue", "second issue")
-    ]
+    assert [str(event.message).partition(" of ")[0] for event in channel.obs.sentry.events()] == (
+        reported
+    )
 
 
 @pytest.mark.claim("alert-channels")
