@@ -15,6 +15,7 @@ from pytest_obsstack.providers.capabilities import EMBEDDED
 CLAIMS_FILE = "tests/e2e/claims.toml"
 FOLDERS = ("tests/e2e", "tests/browser")
 
+
 @dataclass(frozen=True)
 class MarkedTest:
     """A test and its markers, those of its module included."""

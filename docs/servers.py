@@ -127,13 +127,14 @@ def _endpoints(found: Mapping[str, Iterable[str]]) -> str:
 
 
 def _sentry_search(event: Mapping[str, Any]) -> str:
+    refused = codes(sorted(event_fields._REFUSED - {"is"}))
+    prefixes = codes(event_fields._REFUSED_PREFIXES)
     return "\n".join(
         [
             f"- of the issue: {codes(sorted(_ISSUE_FIELDS))}",
             f"- of its events: {codes(sorted(event))}, and every tag by its name",
             f"- sorted by {codes(sorted(_SORTS))}",
-            f"- refused: {codes(sorted(event_fields._REFUSED - {'is'}))} and what begins with "
-            f"{codes(event_fields._REFUSED_PREFIXES)}",
+            f"- refused: {refused} and what begins with {prefixes}",
         ]
     )
 
@@ -217,15 +218,16 @@ async def _logql() -> str:
         await _answers(server.app, path, asked) for asked in (stage_queries, over_time, of_vectors)
     ]
     lines, ranges, vectors = found
-    refused = {name for answers in found for name in answers.refused}
+    refused = codes(sorted({name for answers in found for name in answers.refused} | {"variants"}))
+    in_templates = codes(sorted(template.REFUSED))
     return "\n".join(
         [
             f"- stages: {codes(lines.answered)}",
             f"- range aggregations: {codes(ranges.answered)}",
             f"- aggregations: {codes(vectors.answered)}",
             f"- functions of templates: {codes(sorted(template.FUNCTIONS, key=str.lower))}",
-            f"- refused: {codes(sorted(refused | {'variants'}))}, in templates "
-            f"{codes(sorted(template.REFUSED))}, in regular expressions `\\p` and the flag `U`",
+            f"- refused: {refused}",
+            f"- refused in templates: {in_templates}; in regular expressions: `\\p` `(?U)`",
         ]
     )
 
