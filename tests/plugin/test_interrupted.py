@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import re
 import signal
+import subprocess
 from collections.abc import Callable
 
 import pytest
 
-from tests.plugin.inner import Project, ended, interrupt, wait_until
+from tests.plugin.inner import Project, ended, interrupt, own_ports, wait_until
 
 TESTS = """
 import pytest
@@ -20,6 +21,10 @@ def test_it(number, note_stack, wait_for):
 """
 
 Moment = Callable[[Project], bool]
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    process.kill()
 
 
 def stack_starts(project: Project) -> bool:
@@ -119,3 +124,21 @@ def test_a_worker_that_is_killed_takes_its_app_with_it_and_nothing_else(project:
     assert {note["stack"] for note in project.notes()} == {starter["stack"]}
     assert len({note["app"] for note in project.notes()}) == 3
     assert project.processes() == {}
+
+
+@pytest.mark.parametrize("kill", [interrupt, kill], ids=["Ctrl-C", "kill -9"])
+@pytest.mark.parametrize(
+    ("moment", "app"), [(stack_starts, ""), (app_starts, "hangs")], ids=["stack", "app"]
+)
+def test_what_was_to_be_kept_is_not_lost_where_its_start_is_cut_short(
+    moment: Moment, app: str, kill: Callable[[subprocess.Popen[str]], None], project: Project
+) -> None:
+    """It has ended, or ``obsstack down`` knows of it."""
+    project.write("test_it.py", TESTS)
+    run = project.start("--obs-keep-stack", *own_ports(), env={"APP_MODE": app})
+    wait_until(lambda: moment(project), moment.__name__)
+    kill(run)
+    ended(run)
+    down = project.obsstack("down")
+    assert down.status == 0, down.output
+    wait_until(lambda: not project.processes(), "all has ended")

@@ -41,22 +41,23 @@ def start_embedded(
     folder: Path,
     *,
     run_id: str,
-    owner_pid: int | None,
+    owner_pid: int,
+    kept: bool = False,
     ports: Mapping[str, int],
     prefer_guide_ports: bool,
     timeout_s: float = START_TIMEOUT_S,
 ) -> StackState:
     """Start the embedded process and wait until all four products answer.
 
-    ``owner_pid`` is the process with which the stack ends; ``None`` keeps it. ``ports`` are
-    required, the guide's ports only preferred. Raises ``StackUnavailable``, and leaves nothing
-    behind then.
+    ``owner_pid`` is the process with which the stack ends. One that is to be ``kept`` does so until
+    its process is released, once the caller has written down where it is. ``ports`` are required,
+    the guide's ports only preferred. Raises ``StackUnavailable``, and leaves nothing behind then.
     """
     started = time.monotonic()
     control_token = secrets.token_urlsafe(24)
     api_token = secrets.token_hex(32)
     # A kept stack is logged into by a person: the guide's password, on loopback alone.
-    password = secrets.token_urlsafe(12) if owner_pid is not None else "admin"
+    password = secrets.token_urlsafe(12) if not kept else "admin"
     settings = {
         "folder": str(folder),
         "control_token": control_token,
@@ -86,7 +87,7 @@ def start_embedded(
         ready,
         folder=folder,
         run_id=run_id,
-        kept=owner_pid is None,
+        kept=kept,
         control_token=control_token,
         api_token=api_token,
         password=password,

@@ -5,8 +5,9 @@
 pytest may be killed without a chance to clean up; this small process is what then ends the app and
 the embedded stack. It uses the standard library alone and starts in some 15 ms. SIGTERM and SIGINT
 are passed on as SIGTERM; what is still there after the grace time is killed with its process group.
-With ``--owner 0`` (a kept stack) nobody is watched. The exit status is the command's own, or
-128 + the number of the signal that ended it, or 127 where it cannot be executed.
+With ``--owner 0`` nobody is watched, and from ``RELEASE`` on nobody any more: a stack that is to be
+kept has an owner until it can be found again. The exit status is the command's own, or 128 + the
+number of the signal that ended it, or 127 where it cannot be executed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ import select
 import signal
 import subprocess
 import sys
+
+RELEASE = signal.SIGUSR1
+"""The signal after which the command outlives its owner."""
 
 _POLL_S = 0.25
 
@@ -58,6 +62,8 @@ def main(arguments: list[str]) -> int:
     signal.set_wakeup_fd(wake_write, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda given, _frame: asked.append(given))
+    released: list[int] = []
+    signal.signal(RELEASE, lambda given, _frame: released.append(given))
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # Without a handler the end of the command would not write to the wake-up pipe.
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
@@ -73,14 +79,17 @@ def main(arguments: list[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"cannot execute {program[0]}: {error.strerror}\n")
         return 127
-    descriptors = [wake_read] if owner_done < 0 else [wake_read, owner_done]
-    timeout_s = _POLL_S if owner and owner_done < 0 else None
     while command.poll() is None and not asked:
+        watched = owner != 0 and not released
+        descriptors = [wake_read, owner_done] if watched and owner_done >= 0 else [wake_read]
+        timeout_s = _POLL_S if watched and owner_done < 0 else None
         readable = select.select(descriptors, [], [], timeout_s)[0]
-        if owner_done in readable or (timeout_s and not _exists(owner)):
-            break
         if wake_read in readable:
             os.read(wake_read, 512)
+        gone = owner_done in readable or (timeout_s and not _exists(owner))
+        # An owner that releases and ends at once has released.
+        if gone and not released:
+            break
     if command.poll() is None:
         _end(command, grace_s)
     _kill_group(command.pid)

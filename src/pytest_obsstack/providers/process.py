@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_obsstack.providers.guard import owner_descriptor
+from pytest_obsstack.providers.guard import RELEASE, owner_descriptor
 
 _GUARD = Path(__file__).with_name("guard.py")
 _KILL_AFTER_S = 3.0
@@ -119,6 +119,12 @@ class ProcessIdentity:
         if self.alive:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, signal.SIGTERM)
+
+    def release(self) -> None:
+        """Let a managed process outlive its owner, from now on."""
+        if self.alive:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, RELEASE)
 
     def stop(self, timeout_s: float) -> bool:
         """SIGTERM, then wait; False if it is still there. For processes of an earlier run."""

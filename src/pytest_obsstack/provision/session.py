@@ -6,6 +6,7 @@ Works without pytest, so the command line opens and ends stacks by the same code
 from __future__ import annotations
 
 import contextlib
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -117,6 +118,8 @@ class Session:
                 # A kept stack's folder must not be cleared away as an old run.
                 home.mark_in_use(self.run.folder)
                 write_state(home.kept_path, state)
+                if state.process is not None:
+                    state.process.release()
             return state
 
     def _start_embedded(self, *, keep: bool) -> StackState:
@@ -125,7 +128,8 @@ class Session:
         state = start_embedded(
             folder,
             run_id=self.run.folder.name,
-            owner_pid=None if keep else self.run.owner_pid,
+            owner_pid=os.getpid() if keep else self.run.owner_pid,
+            kept=keep,
             ports=self.options.port,
             prefer_guide_ports=keep,
         )
@@ -219,12 +223,14 @@ class Session:
                 found="somebody else listens there",
                 advice="end that program, or leave out --obs-port to get a free port",
             )
-        app = self.start_app(spec, name=self.run.worker, port=port, keep=keep)
+        app = self.start_app(spec, name=self.run.worker, port=port)
         if keep:
-            running = state.with_app(replace(app.left_running(), wish_met=wish_met))
+            running = replace(app.left_running(), wish_met=wish_met)
             # What the run tells at its end, and what later runs read.
             for path in (self.run.state_path, Home(self.options.home).kept_path):
-                write_state(path, running)
+                write_state(path, state.with_app(running))
+            for process in running.processes:
+                process.release()
         return app
 
     def start_app(
@@ -233,15 +239,12 @@ class Session:
         *,
         name: str | None = None,
         port: int | None = None,
-        keep: bool = False,
         endpoints: Endpoints | None = None,
     ) -> AppProcess:
         """Start an app of one's own against this stack; whoever calls it stops it.
 
         Raises ``StackUnavailable`` if it does not become ready.
         """
-        import os
-
         self._app_count += 1
         return start_app(
             spec,
@@ -249,7 +252,7 @@ class Session:
             folder=self.run.folder,
             # Counters begin anew with each process: as two instances they are never mixed up.
             name=f"{name or f'{self.run.worker}-{self._app_count}'}-{self.run.folder.name[-6:]}",
-            owner_pid=None if keep else os.getpid(),
+            owner_pid=os.getpid(),
             probe=probe_url,
             port=port,
         )

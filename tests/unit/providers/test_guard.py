@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_obsstack.providers.guard import owner_descriptor
+from pytest_obsstack.providers.guard import RELEASE, owner_descriptor
 from tests.unit.providers.support import GUARD, alive, dead_pid, end, eventually, pid_in, sleeper
 
 WITHOUT_DESCRIPTOR = """
@@ -182,3 +182,19 @@ def test_a_descriptor_tells_when_a_process_has_ended() -> None:
     process.wait()
     with pytest.raises(ProcessLookupError):
         owner_descriptor(process.pid)
+
+
+@pytest.mark.parametrize("by", ["file", "polling"])
+def test_a_command_that_was_released_outlives_its_owner(guarded: Guarded, by: str) -> None:
+    guard = guarded.run("echo $$ > command; exec sleep 60", by=by)
+    command = guarded.pid("command")
+    guard.send_signal(RELEASE)
+    # An owner that ends at once, before the guard may have had the time to hear of it.
+    guarded.owner.kill()
+    guarded.owner.wait()
+    with pytest.raises(subprocess.TimeoutExpired):
+        guard.wait(0.6)
+    assert alive(command)
+    guard.terminate()
+    assert guard.wait(10) == 128 + signal.SIGTERM
+    assert not alive(command)
