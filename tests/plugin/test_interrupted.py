@@ -27,9 +27,15 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.kill()
 
 
-def stack_starts(project: Project) -> bool:
-    """Its process has been started and does not answer yet."""
+def stack_is_begun(project: Project) -> bool:
+    """Its process is about to be started, or has just been."""
     return bool(list(project.home.glob("runs/*/stack/embedded.log")))
+
+
+def stack_starts(project: Project) -> bool:
+    """Its process runs and does not answer yet."""
+    commands = project.processes().values()
+    return any("pytest_obsstack.embedded" in one and "guard.py" not in one for one in commands)
 
 
 def app_starts(project: Project) -> bool:
@@ -128,7 +134,7 @@ def test_a_worker_that_is_killed_takes_its_app_with_it_and_nothing_else(project:
 
 @pytest.mark.parametrize("kill", [interrupt, kill], ids=["Ctrl-C", "kill -9"])
 @pytest.mark.parametrize(
-    ("moment", "app"), [(stack_starts, ""), (app_starts, "hangs")], ids=["stack", "app"]
+    ("moment", "app"), [(stack_is_begun, ""), (app_starts, "hangs")], ids=["stack", "app"]
 )
 def test_what_was_to_be_kept_is_not_lost_where_its_start_is_cut_short(
     moment: Moment, app: str, kill: Callable[[subprocess.Popen[str]], None], project: Project
