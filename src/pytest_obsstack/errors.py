@@ -53,7 +53,8 @@ class ObsstackError(Exception):
                 parts.append(f"  {label:<9} " + text.replace("\n", "\n" + " " * 12))
         if self.log_lines:
             shown = self.log_lines[-_LOG_LINES_SHOWN:]
-            parts.append(f"  last {len(shown)} log lines:")
+            count = "log line" if len(shown) == 1 else f"{len(shown)} log lines"
+            parts.append(f"  last {count}:")
             parts.extend(f"    | {line}" for line in shown)
         return "\n".join(parts)
 

@@ -111,7 +111,11 @@ def obs_loki(obs_bench: Bench) -> LokiClient:
 def obs(request: pytest.FixtureRequest, obs_bench: Bench, obs_app: AppProcess) -> Iterator[Probe]:
     """Drive the app and assert on what arrived, all within this test's own trace."""
     node = request.node
-    with obs_bench.probe(obs_app, wants_metrics=_mentions_metrics(node)) as probe:
+    with obs_bench.probe(
+        obs_app,
+        wants_metrics=_mentions_metrics(node),
+        exclusive=node.get_closest_marker("obs_exclusive") is not None,
+    ) as probe:
         node.user_properties.append(("obs_trace_id", probe.trace_id))
         node.user_properties.extend(probe.links())
         yield probe

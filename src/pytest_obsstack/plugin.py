@@ -51,6 +51,9 @@ _MARKERS = (
     "obs_exclusive: no other test of any worker runs meanwhile; for faults and shared counters",
 )
 
+_USAGE_ERROR = "obsstack_usage_error"
+_WORKER_ERROR = pytest.StashKey[str]()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     add_options(parser)
@@ -80,6 +83,26 @@ def pytest_report_header(config: pytest.Config) -> list[str]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    try:
+        _check_markers(config, items)
+    except pytest.UsageError as error:
+        output: dict[str, Any] | None = getattr(config, "workeroutput", None)
+        if output is None:
+            raise
+        # Raised in a worker it would be an internal error: the controller tells it.
+        output[_USAGE_ERROR] = str(error)
+        items.clear()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """xdist: a worker has ended; take over what it found wrong with the tests."""
+    text = getattr(node, "workeroutput", {}).get(_USAGE_ERROR)
+    if text is not None:
+        node.config.stash[_WORKER_ERROR] = text
+
+
+def _check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
     if any(item.get_closest_marker("obs_requires") for item in items):
         from pytest_obsstack.evidence.needs import check_names
 
@@ -114,10 +137,15 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.stash.get(_WORKER_ERROR, None) is not None:
+        session.exitstatus = pytest.ExitCode.USAGE_ERROR
     session.config.stash[SESSION].close()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    wrong = config.stash.get(_WORKER_ERROR, None)
+    if wrong is not None:
+        terminalreporter.write_line(f"ERROR: {wrong}", red=True)
     holder = config.stash[SESSION]
     if holder.used and not holder.is_worker:
         from pytest_obsstack.evidence.summary import write_summary
@@ -137,6 +165,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def _uses_stack(item: pytest.Item) -> bool:
+    if item.get_closest_marker("obs_exclusive") is not None:
+        return True
     return any(
         name == "obs" or name.startswith("obs_") for name in getattr(item, "fixturenames", ())
     )

@@ -44,7 +44,7 @@ def test_a_port_of_the_stack_that_is_taken(project: Project) -> None:
           expected  sentry, collector, prometheus and loki answer on 127.0.0.1
           found     port {port} on 127.0.0.1 is in use
           do        end the program that uses the port, or leave out --obs-port to get a free one
-          last 1 log lines:
+          last log line:
             | TIME ERROR obsstack.embedded port {port} on 127.0.0.1 is in use
         """
     )
@@ -87,7 +87,7 @@ def test_an_app_that_never_becomes_ready(project: Project) -> None:
           expected  GET http://HOST/health answers 2xx
           found     status 503 for SECONDS
           do        check the command and the ready_path of obs_app_spec: PYTHON -I -S FOLDER/app.py
-          last 1 log lines:
+          last log line:
             | reading the configuration
         """
     )
@@ -101,7 +101,7 @@ def test_an_app_whose_program_is_not_there(project: Project) -> None:
           expected  GET http://HOST/health answers 2xx
           found     exit status 127 after SECONDS
           do        check the command and the ready_path of obs_app_spec: ./shop -I -S FOLDER/app.py
-          last 1 log lines:
+          last log line:
             | cannot execute ./shop: No such file or directory
         """
     )

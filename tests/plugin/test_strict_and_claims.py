@@ -82,11 +82,13 @@ def test_claims_and_tests_that_do_not_fit_end_the_run(
     project.write("pytest.ini", "[pytest]\nobs_claims = claims.toml\n")
     body = "raise RuntimeError('must not be run')"
     project.write("test_it.py", f"import pytest\n\n@{marked}\ndef test_it(): {body}\n")
-    run = project.run()
-    assert run.status == pytest.ExitCode.USAGE_ERROR, run.output
-    at = run.lines.index(complaint[0])
-    assert run.lines[at : at + 2] == complaint
-    assert "RuntimeError" not in run.output
+    for workers in (0, 2):
+        run = project.run(workers=workers)
+        assert run.status == pytest.ExitCode.USAGE_ERROR, run.output
+        at = run.lines.index(complaint[0])
+        assert run.lines[at : at + 2] == complaint
+        assert "RuntimeError" not in run.output
+        assert "INTERNALERROR" not in run.output
 
 
 def test_claims_that_have_their_tests_do_not_stand_in_the_way(project: Project) -> None:

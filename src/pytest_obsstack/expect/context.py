@@ -67,6 +67,10 @@ class Context:
     started_s: float
     """Unix seconds when the test began."""
     exact_metrics: bool = True
+    shared_app: bool = False
+    """Whether other workers drive the same app, though not during this test."""
+    baseline_s: float | None = None
+    """Unix seconds from which on the counts of a shared app are this test's."""
     overflows_before: int = 0
     """``history.queue_overflows`` when the test began."""
     exchanges: Exchanges = field(default_factory=Exchanges)

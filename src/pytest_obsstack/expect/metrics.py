@@ -8,6 +8,7 @@ test's first request and after all earlier ones, and one exported after its last
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -158,7 +159,11 @@ class MetricExpectations:
         is no failure here: the expectation will find it out and say why.
         """
         context = self._context
-        if context.history.last_ended_s:
+        if context.shared_app:
+            # Other workers' last requests are not known here: what they counted is exported now.
+            context.baseline_s = time.time()
+            metrics_settled(context, context.baseline_s)
+        elif context.history.last_ended_s:
             metrics_settled(context, context.history.last_ended_s)
         elif context.app.ready_s is not None:
             # The question whether it is ready was a request, too. An app that exports nothing
@@ -212,6 +217,8 @@ class MetricExpectations:
         """An earlier test's last requests must be in the value from which this test counts."""
         __tracebackhide__ = True
         earlier_s = self._context.history.last_ended_s
+        if self._context.shared_app:
+            earlier_s = self._context.baseline_s or start_s
         if not self._context.exact_metrics or not earlier_s:
             return
         newest_s = newest_sample_s(self._context, at_s=start_s)

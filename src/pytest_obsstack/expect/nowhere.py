@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.context import AppFacts, Context
 from pytest_obsstack.expect.fence import (
     Settled,
@@ -37,7 +38,7 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
     """Search all that arrived for the trace, once every signal has settled."""
     __tracebackhide__ = True
     have = context.stack.capabilities
-    purpose = "assert that a text is nowhere"
+    unproven: CannotTell | None = None
     for needed, settle, signal, hops in (
         ("issues", errors_settled, "errors", sentry_hops),
         ("spans", spans_settled, "spans", span_hops),
@@ -47,7 +48,10 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
         if needed in have and signal in context.app.signals:
             settled = settle(context)
             if not settled.proven:
-                raise cannot_tell(purpose, settled, signal, hops(context))
+                purpose = "assert that a text is nowhere"
+                unproven = cannot_tell(purpose, settled, signal, hops(context))
+                break
+    # What is there is told, whether or not more may come.
     finds = list(search(context, wanted))
     if finds:
         shown = [f"{find.where} ({find.form}): {find.excerpt}" for find in finds]
@@ -62,6 +66,8 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
                 look=(KEEP,),
             )
         )
+    if unproven is not None:
+        raise unproven
 
 
 def _metrics_settled(context: Context) -> Settled:

@@ -35,8 +35,15 @@ class Bench:
         self._histories: dict[str, AppHistory] = {}
 
     @contextlib.contextmanager
-    def probe(self, app: AppProcess, *, wants_metrics: bool = False) -> Iterator[Probe]:
-        """The probe of one test, with a trace id of its own."""
+    def probe(
+        self, app: AppProcess, *, wants_metrics: bool = False, exclusive: bool = False
+    ) -> Iterator[Probe]:
+        """The probe of one test, with a trace id of its own.
+
+        ``wants_metrics``: its first request waits until all earlier counts are stored.
+        ``exclusive``: no other test of this run is going on, so that a shared app's counts are its.
+        """
+        alone = exclusive and self.stack.state.control is not None
         history = self._histories.setdefault(app.url, AppHistory())
         if history.queue_overflows is None and "issues" in self.stack.capabilities:
             # An overflow of an earlier run, on a kept or attached stack, says nothing about this.
@@ -50,7 +57,10 @@ class Bench:
             history=history,
             started_s=time.time(),
             overflows_before=history.queue_overflows or 0,
-            exact_metrics="exact_metrics" in self.stack.capabilities or app.process is not None,
+            exact_metrics="exact_metrics" in self.stack.capabilities
+            or app.process is not None
+            or alone,
+            shared_app=alone and "exact_metrics" not in self.stack.capabilities,
         )
         probe = Probe(context, self._http)
         if wants_metrics:

@@ -30,6 +30,11 @@ class Home:
     def kept_lock_path(self) -> Path:
         return self.path / "kept.lock"
 
+    @property
+    def kept_app_lock_path(self) -> Path:
+        """Held by the run that drives the kept app."""
+        return self.path / "kept-app.lock"
+
     def new_run(self) -> Path:
         """A new, empty folder."""
         return self.make_run(self.run_path())

@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 
 class SharedLock:
@@ -35,6 +36,17 @@ class SharedLock:
             fcntl.flock(turnstile, fcntl.LOCK_EX)
             fcntl.flock(room, fcntl.LOCK_EX)
             yield
+
+
+def lock_if_free(path: Path) -> IO[str] | None:
+    """The lock, held until the file is closed; ``None`` where another process has it."""
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        return None
+    return file
 
 
 @contextlib.contextmanager

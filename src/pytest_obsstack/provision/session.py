@@ -8,7 +8,9 @@ from __future__ import annotations
 import contextlib
 import os
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
+from typing import IO
 
 from pytest_obsstack.endpoints import (
     CollectorEndpoint,
@@ -23,7 +25,7 @@ from pytest_obsstack.providers.app import AppProcess, AppSpec, port_is_free, sta
 from pytest_obsstack.providers.capabilities import EMBEDDED
 from pytest_obsstack.providers.embedded import EmbeddedControl, start_embedded
 from pytest_obsstack.providers.home import Home
-from pytest_obsstack.providers.locks import one_at_a_time
+from pytest_obsstack.providers.locks import lock_if_free, one_at_a_time
 from pytest_obsstack.providers.stack import Stack
 from pytest_obsstack.providers.state import RunningApp, StackState, read_state, write_state
 
@@ -71,6 +73,7 @@ class Session:
         self._started_here: StackState | None = None
         self._app: AppProcess | None = None
         self._app_count = 0
+        self._kept_app_lock: IO[str] | None = None
 
     @property
     def stack(self) -> Stack:
@@ -192,14 +195,17 @@ class Session:
             self._app = self._main_app(spec)
         return self._app
 
-    @property
+    @cached_property
     def _keeps_app(self) -> bool:
         """Whether the app of this worker belongs to a stack that goes on.
 
-        Never to an attached one: what somebody else has started gets no app of this run's.
+        Never to an attached one: what somebody else has started gets no app of this run's. Nor
+        while another run on the same kept stack drives the kept app: then this one's ends with it.
         """
-        mine = self.options.stack != "attach" and self.run.first_worker
-        return mine and self.stack.state.kept
+        if self.options.stack == "attach" or not self.run.first_worker or not self.stack.state.kept:
+            return False
+        self._kept_app_lock = lock_if_free(Home(self.options.home).kept_app_lock_path)
+        return self._kept_app_lock is not None
 
     def _main_app(self, spec: AppSpec) -> AppProcess:
         state = self.stack.state
@@ -209,6 +215,8 @@ class Session:
         port = self.options.port.get("app")
         wish_met = True
         if keep:
+            # Another run may have put its app there since the stack was opened.
+            state = read_state(Home(self.options.home).kept_path) or state
             if state.app is not None:
                 _end_app(state.app)
             if port is None:
@@ -264,6 +272,8 @@ class Session:
         self._app = None
         if self._stack is not None:
             self._stack.close()
+        if self._kept_app_lock is not None:
+            self._kept_app_lock.close()
 
 
 def collector_settings(dsn: str) -> dict[str, object]:

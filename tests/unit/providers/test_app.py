@@ -255,7 +255,7 @@ def test_message_of_an_app_that_never_becomes_ready(tmp_path: Path, folder: Path
         "  found     status 503 for 1 s\n"
         "  do        check the command and the ready_path of obs_app_spec: "
         + f"{sys.executable} -c {SERVE}\n".replace("\n", "\n" + " " * 12).rstrip(" ")
-        + "  last 1 log lines:\n"
+        + "  last log line:\n"
         "    | listening"
     )
     assert not alive(pid_in(tmp_path / "simple-app.pid"))
@@ -265,7 +265,7 @@ def test_message_of_an_app_that_cannot_be_executed(folder: Path) -> None:
     text = refusal(AppSpec(command=("./no-such-app", "--fast")), folder)
     assert "  found     exit status 127 after " in text
     assert text.endswith(
-        "  last 1 log lines:\n    | cannot execute ./no-such-app: No such file or directory"
+        "  last log line:\n    | cannot execute ./no-such-app: No such file or directory"
     )
 
 

@@ -152,7 +152,7 @@ def test_a_process_that_ends_at_its_start_is_told_with_its_log(
         "  expected  sentry, collector, prometheus and loki answer on 127.0.0.1\n"
         "  found     it ended with exit status 3\n"
         f"  do        read the log lines below; the whole log is {tmp_path / 'embedded.log'}\n"
-        "  last 1 log lines:\n"
+        "  last log line:\n"
         "    | no module named x"
     )
 
