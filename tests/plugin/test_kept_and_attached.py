@@ -10,7 +10,7 @@ import pytest
 
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import StackState, read_state
-from tests.plugin.inner import Ended, Project, normalised, own_ports, wait_until
+from tests.plugin.inner import Ended, Project, ended, normalised, own_ports, wait_until
 
 TESTS = """
 def test_report(obs, obs_sentry_sdk, note_stack):
@@ -178,4 +178,36 @@ def test_there_must_be_something_to_attach_to(project: Project) -> None:
         "by `obsstack up` or --obs-keep-stack\n"
         "  found     no --obs-use, and no FOLDER/.obsstack/kept.json"
     )
+    assert project.processes() == {}
+
+
+def test_two_runs_on_a_kept_stack_leave_each_other_their_apps(project: Project) -> None:
+    project.write(
+        "test_it.py",
+        "def test_long(obs, note_stack, wait_for):\n"
+        "    wait_for('go-on')\n"
+        "    assert obs.get('/').status_code == 200\n\n"
+        "def test_short(obs, note_stack):\n"
+        "    assert obs.get('/').status_code == 200\n",
+    )
+    ports = own_ports()
+    try:
+        first = project.start("-k", "long", "--obs-keep-stack", *ports)
+        wait_until(lambda: stack_notes(project) != [], "the first run drives its app")
+        second = project.run("-k", "short")
+        project.write("go-on", "")
+        first_ended = ended(first)
+        assert second.status == 0, second.output
+        assert first_ended.status == 0, first_ended.output
+        # One stack, an app each; the one that is kept is the first run's.
+        long, short = stack_notes(project)
+        assert long["stack"] == short["stack"]
+        assert long["app_url"] != short["app_url"]
+        state = kept_state(project)
+        assert state.app is not None
+        assert state.app.url == long["app_url"]
+        assert all(process.alive for process in state.app.processes)
+    finally:
+        down = project.obsstack("down")
+    assert down.status == 0, down.output
     assert project.processes() == {}
