@@ -13,6 +13,14 @@ from typing import Any, Literal
 TrackerFlavour = Literal["embedded", "sentry", "glitchtip", "bugsink"]
 
 
+def needs_certificates(url: str) -> bool:
+    """Whether a client of ``url`` has to load certificates, which takes some 20 ms.
+
+    For clients that follow no redirect: one of a plain ``http://`` address never speaks TLS.
+    """
+    return not url.startswith("http://")
+
+
 @dataclass(frozen=True)
 class SentryEndpoint:
     """An error tracker that speaks Sentry's ``/api/0``."""

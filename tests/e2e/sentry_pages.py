@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from pytest_obsstack import Probe
+from pytest_obsstack.endpoints import needs_certificates
 from pytest_obsstack.providers.stack import Stack
 from tests.e2e.words import own_word
 from tests.html_document import Element, parse_html
@@ -74,7 +75,12 @@ class Visitor:
 
 @contextlib.contextmanager
 def visitor_of(account: Account) -> Iterator[Visitor]:
-    with httpx.Client(base_url=account.url, follow_redirects=True, trust_env=False) as client:
+    with httpx.Client(
+        base_url=account.url,
+        follow_redirects=True,
+        trust_env=False,
+        verify=needs_certificates(account.url),
+    ) as client:
         yield Visitor(client)
 
 

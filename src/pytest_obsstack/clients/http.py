@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from pytest_obsstack.clients.fields import unexpected
+from pytest_obsstack.endpoints import needs_certificates
 from pytest_obsstack.errors import BackendRefused, BackendUnavailable, ObsstackError
 
 DEFAULT_TIMEOUT_S = 10.0
@@ -86,6 +87,7 @@ class ApiClient:
             headers={"accept": "application/json", **headers},
             timeout=timeout_s,
             transport=transport,
+            verify=needs_certificates(url),
             trust_env=False,
             follow_redirects=False,
         )

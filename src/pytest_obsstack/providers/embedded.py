@@ -17,6 +17,7 @@ from pytest_obsstack.endpoints import (
     LokiEndpoint,
     PrometheusEndpoint,
     SentryEndpoint,
+    needs_certificates,
 )
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import GUIDE_PORTS
@@ -203,6 +204,7 @@ class EmbeddedControl:
         self._client = httpx.Client(
             base_url=control.url,
             headers={"Authorization": f"Bearer {control.token}"},
+            verify=needs_certificates(control.url),
             trust_env=False,
             timeout=10.0,
         )

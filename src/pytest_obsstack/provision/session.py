@@ -17,6 +17,7 @@ from pytest_obsstack.endpoints import (
     Endpoints,
     LokiEndpoint,
     PrometheusEndpoint,
+    needs_certificates,
 )
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.options import GUIDE_PORTS, Options
@@ -310,7 +311,7 @@ def probe_url(url: str) -> str | None:
     import httpx
 
     try:
-        response = httpx.get(url, timeout=2.0, trust_env=False)
+        response = httpx.get(url, timeout=2.0, trust_env=False, verify=needs_certificates(url))
     except httpx.HTTPError as error:
         return f"no answer ({type(error).__name__})"
     return None if response.is_success else f"status {response.status_code}"
