@@ -18,8 +18,8 @@ from pytest_obsstack.waiting import until
 
 # Short delays, so that a test waits milliseconds where production waits seconds.
 _SHORT_DELAYS = {
-    "OTEL_BSP_SCHEDULE_DELAY": "50",
-    "OTEL_BLRP_SCHEDULE_DELAY": "50",
+    "OTEL_BSP_SCHEDULE_DELAY": "20",
+    "OTEL_BLRP_SCHEDULE_DELAY": "20",
     "OTEL_METRIC_EXPORT_INTERVAL": "100",
     "OTEL_METRIC_EXPORT_TIMEOUT": "3000",
 }
