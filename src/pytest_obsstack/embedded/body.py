@@ -88,6 +88,9 @@ def _unpack_with(codec: Any, data: bytes, encoding: str, limit: int) -> bytes:
 
     cramjam has no streaming decompression; a bounded output buffer is what keeps a bomb small.
     """
+    if not data:
+        # No format packs to nothing, but some versions of the library unpack it to nothing.
+        raise CorruptBody(f"not valid {encoding}: it is empty")
     size = min(limit, max(4096, len(data) * _FIRST_GUESS_FACTOR))
     while True:
         output = bytearray(size)
