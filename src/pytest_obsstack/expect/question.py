@@ -80,10 +80,9 @@ class Question(Generic[T]):
         outcome = self.settle(context)
         # Only absence needs the fence: what is there is told, whether or not more may come.
         titles = self._matching(expected)
-        if not titles and not outcome.proven:
-            purpose = f"assert that there is no {self.noun}"
-            raise cannot_tell(purpose, outcome, self.signal, self.hops(context))
-        if titles:
+        if not titles:
+            self._require(outcome, context, f"assert that there is no {self.noun}")
+        else:
             fail(
                 Mismatch(
                     summary=f"{self.backend} has {plural(len(titles), self.noun)} "
@@ -105,13 +104,12 @@ class Question(Generic[T]):
     def all(self, context: Context) -> tuple[T, ...]:
         """Everything of this test's trace, once arrival is proven settled."""
         __tracebackhide__ = True
-        self.settled(context, f"count the {self.noun}s")
+        self._require(self.settle(context), context, f"count the {self.noun}s")
         return tuple(self.fetch())
 
-    def settled(self, context: Context, purpose: str) -> None:
+    def _require(self, outcome: Settled, context: Context, purpose: str) -> None:
         """Raise ``CannotTell`` unless the signal's fence is passed."""
         __tracebackhide__ = True
-        outcome = self.settle(context)
         if not outcome.proven:
             raise cannot_tell(purpose, outcome, self.signal, self.hops(context))
 

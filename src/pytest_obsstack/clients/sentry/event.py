@@ -155,11 +155,7 @@ def parse_event(raw: Any) -> Event:
     """The typed event; ``ObsstackError`` where the answer is not one."""
     raw = fields.mapping(raw, "an event")
     tags = parse_tags(raw)
-    contexts = {
-        str(name): fields.mapping(value, f"context {name!r}")
-        for name, value in fields.optional_mapping(raw, "contexts").items()
-        if value is not None
-    }
+    contexts = parse_contexts(raw)
     trace = contexts.get("trace", {})
     request = entry_data(raw, "request")
     return Event(
@@ -191,6 +187,15 @@ def parse_event(raw: Any) -> Event:
         hashes=tuple(str(part) for part in fields.optional_items(raw, "fingerprints")),
         raw=raw,
     )
+
+
+def parse_contexts(raw: Raw) -> dict[str, Mapping[str, Any]]:
+    """``contexts`` by name, without those that are ``null``."""
+    return {
+        str(name): fields.mapping(value, f"context {name!r}")
+        for name, value in fields.optional_mapping(raw, "contexts").items()
+        if value is not None
+    }
 
 
 def parse_tags(raw: Raw) -> dict[str, str]:

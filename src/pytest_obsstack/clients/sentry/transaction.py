@@ -8,7 +8,7 @@ from typing import Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.sentry.event import entry_data, parse_tags, release_of
+from pytest_obsstack.clients.sentry.event import entry_data, parse_contexts, parse_tags, release_of
 
 
 @dataclass(frozen=True)
@@ -72,11 +72,7 @@ def parse_transaction(raw: Any) -> TransactionEvent:
     if raw.get("type") not in (None, "transaction"):
         raise fields.unexpected("field 'type'", "transaction", raw.get("type"))
     tags = parse_tags(raw)
-    contexts = {
-        str(name): fields.mapping(value, f"context {name!r}")
-        for name, value in fields.optional_mapping(raw, "contexts").items()
-        if value is not None
-    }
+    contexts = parse_contexts(raw)
     trace = contexts.get("trace", {})
     spans = entry_data(raw, "spans")
     return TransactionEvent(
