@@ -7,17 +7,8 @@ import re
 from datetime import datetime, timezone
 from decimal import Decimal
 
-_ESCAPES = {
-    '"': '\\"',
-    "\\": "\\\\",
-    "\a": "\\a",
-    "\b": "\\b",
-    "\f": "\\f",
-    "\n": "\\n",
-    "\r": "\\r",
-    "\t": "\\t",
-    "\v": "\\v",
-}
+from pytest_obsstack.embedded.go_quote import quote
+
 _FLOAT = re.compile(
     r"[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?"
     r"|0[xX][0-9a-fA-F]*\.?[0-9a-fA-F]*[pP][+-]?\d+|[iI][nN][fF]([iI][nN][iI][tT][yY])?|[nN][aA][nN])"
@@ -26,22 +17,6 @@ _FLOAT = re.compile(
 
 class GoNumberError(ValueError):
     """What ``strconv`` says of a text that is no number."""
-
-
-def quote(text: str) -> str:
-    """``%q``: a Go string literal in double quotes."""
-    return '"' + "".join(_quoted(char) for char in text) + '"'
-
-
-def _quoted(char: str) -> str:
-    if char in _ESCAPES:
-        return _ESCAPES[char]
-    if char.isprintable():
-        return char
-    code = ord(char)
-    if code < 0x80:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def format_float(value: float) -> str:

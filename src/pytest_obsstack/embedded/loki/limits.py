@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pytest_obsstack.embedded.loki.go_text import format_labels, format_time, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.loki.go_text import format_labels, format_time
 from pytest_obsstack.embedded.loki.settings import LokiSettings
 from pytest_obsstack.wire.loki_push import LokiEntry, LokiStream
 

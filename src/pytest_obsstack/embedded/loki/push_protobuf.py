@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import cramjam
 
-from pytest_obsstack.embedded.loki.go_text import quote
+from pytest_obsstack.embedded.go_quote import quote
 from pytest_obsstack.embedded.loki.limits import PushRefused
 from pytest_obsstack.embedded.loki.logql.errors import LogQLError
 from pytest_obsstack.embedded.loki.logql.lexer import TokenStream

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pytest_obsstack.embedded.prometheus.format import quote
+from pytest_obsstack.embedded.go_quote import quote
 
 METRIC_NAME = "__name__"
 _METADATA_LABELS = frozenset({METRIC_NAME, "__type__", "__unit__"})

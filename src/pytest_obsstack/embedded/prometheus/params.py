@@ -11,8 +11,9 @@ from urllib.parse import parse_qs
 from starlette.requests import Request
 
 from pytest_obsstack.embedded.body import BodyError, BodyLimits, read_body
+from pytest_obsstack.embedded.go_quote import quote
 from pytest_obsstack.embedded.prometheus.answers import ApiError, invalid_parameter
-from pytest_obsstack.embedded.prometheus.format import parse_duration_ms, parse_float, quote
+from pytest_obsstack.embedded.prometheus.format import parse_duration_ms, parse_float
 from pytest_obsstack.embedded.prometheus.promql.ast import Matcher
 from pytest_obsstack.embedded.prometheus.promql.errors import PromqlParseError
 from pytest_obsstack.embedded.prometheus.promql.selectors import parse_selector

@@ -4,14 +4,13 @@ import math
 
 import pytest
 
+from pytest_obsstack.embedded.go_quote import quote, quote_rune
 from pytest_obsstack.embedded.prometheus.format import (
     duration_text,
     general_float,
     parse_duration_ms,
     parse_float,
     plain_float,
-    quote,
-    quote_rune,
     rfc3339_nano,
     sample_value,
     timestamp_text,

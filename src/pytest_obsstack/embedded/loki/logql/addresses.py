@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
-from pytest_obsstack.embedded.loki.go_text import quote
+from pytest_obsstack.embedded.go_quote import quote
 
 _CANDIDATE = re.compile(r"[0-9a-fA-F:.]*[:.][0-9a-fA-F:.]*")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pytest_obsstack.embedded.loki.go_text import format_duration, format_float, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.loki.go_text import format_duration, format_float
 from pytest_obsstack.embedded.loki.logql.syntax import (
     BinaryOperation,
     BothFilters,

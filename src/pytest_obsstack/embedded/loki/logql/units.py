@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from pytest_obsstack.embedded.loki.go_text import GoNumberError, parse_float, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.loki.go_text import GoNumberError, parse_float
 
 _MS = 1_000_000
 _S = 1000 * _MS

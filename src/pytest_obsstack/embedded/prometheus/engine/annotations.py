@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pytest_obsstack.embedded.prometheus.format import general_float, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.prometheus.format import general_float
 from pytest_obsstack.embedded.prometheus.promql.errors import position_text
 
 _SHOWN = 10

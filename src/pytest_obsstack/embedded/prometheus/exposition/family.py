@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from pytest_obsstack.embedded.prometheus.format import parse_float, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.prometheus.format import parse_float
 from pytest_obsstack.embedded.prometheus.model import (
     METRIC_NAME,
     Exemplar,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+from pytest_obsstack.embedded.go_quote import quote
 from pytest_obsstack.embedded.prometheus.exposition.family import (
     Exposition,
     ExpositionError,
@@ -18,7 +19,6 @@ from pytest_obsstack.embedded.prometheus.exposition.family import (
     read_series,
     unescape,
 )
-from pytest_obsstack.embedded.prometheus.format import quote
 from pytest_obsstack.embedded.prometheus.model import Metadata
 
 _TYPES = frozenset({"counter", "gauge", "histogram", "summary", "untyped", "unknown"})

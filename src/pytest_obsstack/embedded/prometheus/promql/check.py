@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pytest_obsstack.embedded.prometheus.format import quote
+from pytest_obsstack.embedded.go_quote import quote
 from pytest_obsstack.embedded.prometheus.model import METRIC_NAME
 from pytest_obsstack.embedded.prometheus.promql.ast import (
     COMPARISONS,

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from pytest_obsstack.embedded.prometheus.format import quote, quote_rune
+from pytest_obsstack.embedded.go_quote import quote, quote_rune
 
 TokenKind = Literal[
     "symbol",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pytest_obsstack.embedded.prometheus.format import quote
+from pytest_obsstack.embedded.go_quote import quote
 
 _INTEGER = re.compile(r"0[xX](_?[0-9a-fA-F])+|0(_?[0-7])*|[1-9](_?[0-9])*")
 _FLOAT = re.compile(

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pytest_obsstack.embedded.prometheus.format import parse_duration_ms, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.prometheus.format import parse_duration_ms
 from pytest_obsstack.embedded.prometheus.promql.ast import (
     SET_OPERATORS,
     Aggregation,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pytest_obsstack.embedded.prometheus.format import duration_text, plain_float, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.prometheus.format import duration_text, plain_float
 from pytest_obsstack.embedded.prometheus.model import METRIC_NAME, is_legacy_name
 from pytest_obsstack.embedded.prometheus.promql.ast import (
     Aggregation,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from pytest_obsstack.embedded.loki.go_text import quote
+from pytest_obsstack.embedded.go_quote import quote
 from pytest_obsstack.embedded.loki.logql.template.functions import (
     FUNCTIONS,
     LINE,

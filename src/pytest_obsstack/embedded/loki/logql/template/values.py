@@ -7,7 +7,8 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from pytest_obsstack.embedded.loki.go_text import GoNumberError, parse_float, quote
+from pytest_obsstack.embedded.go_quote import quote
+from pytest_obsstack.embedded.loki.go_text import GoNumberError, parse_float
 
 _VERB = re.compile(r"%([-+# 0]*)(\d+)?(?:\.(\d+))?([a-zA-Z%])")
 
