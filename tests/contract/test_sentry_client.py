@@ -64,6 +64,8 @@ def report(dsn: str, trace_id: str, work: Callable[[sentry_sdk.Scope], Any]) -> 
         enable_logs=True,
     )
     with sentry_sdk.isolation_scope() as isolation, sentry_sdk.new_scope() as scope:
+        # It begins as a copy: what earlier tests of this process left in it is none of ours.
+        isolation.clear()
         isolation.set_client(sdk)
         scope.set_client(sdk)
         transaction = sentry_sdk.continue_trace(

@@ -36,6 +36,8 @@ def sdk(dsn: str, **options: Any) -> Iterator[sentry_sdk.Scope]:
         **options,
     )
     with sentry_sdk.isolation_scope() as isolation, sentry_sdk.new_scope() as scope:
+        # It begins as a copy: what earlier tests of this process left in it is none of ours.
+        isolation.clear()
         isolation.set_client(client)
         scope.set_client(client)
         try:
