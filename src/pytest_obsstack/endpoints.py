@@ -67,6 +67,23 @@ class LokiEndpoint:
 
 
 @dataclass(frozen=True)
+class TempoEndpoint:
+    """A server of Tempo's HTTP API."""
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class GrafanaEndpoint:
+    """A Grafana and how to log in to it."""
+
+    url: str
+    user: str = "admin"
+    password: str | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
 class Endpoints:
     """All products of a stack; one that the stack has not is ``None``."""
 
@@ -74,6 +91,8 @@ class Endpoints:
     collector: CollectorEndpoint | None = None
     prometheus: PrometheusEndpoint | None = None
     loki: LokiEndpoint | None = None
+    tempo: TempoEndpoint | None = None
+    grafana: GrafanaEndpoint | None = None
 
     def to_json(self) -> dict[str, Any]:
         """A JSON-able dict with every secret in it."""
@@ -90,4 +109,6 @@ class Endpoints:
             collector=part(CollectorEndpoint, "collector"),
             prometheus=part(PrometheusEndpoint, "prometheus"),
             loki=part(LokiEndpoint, "loki"),
+            tempo=part(TempoEndpoint, "tempo"),
+            grafana=part(GrafanaEndpoint, "grafana"),
         )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 StackKind = Literal["embedded", "compose", "attach"]
-Component = Literal["sentry", "collector", "prometheus", "loki", "app"]
+Component = Literal["sentry", "collector", "prometheus", "loki", "tempo", "grafana", "app"]
 
 COMPONENTS: tuple[str, ...] = get_args(Component)
 GUIDE_PORTS: Mapping[str, int] = {
@@ -28,22 +28,38 @@ GUIDE_PORTS: Mapping[str, int] = {
     "prometheus": 9090,
     "loki": 3100,
     "collector": 4318,
+    "tempo": 3200,
+    "grafana": 3000,
 }
 """The ports of the guide, which a kept stack prefers."""
 
+STARTED: Mapping[str, tuple[str, ...]] = {
+    "embedded": ("sentry", "collector", "prometheus", "loki", "app"),
+    "compose": COMPONENTS,
+    "attach": (),
+}
+"""What each stack kind starts by itself."""
+
 CHOICES: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "embedded": {component: ("embedded",) for component in COMPONENTS if component != "app"},
+    "embedded": {name: ("embedded",) for name in STARTED["embedded"] if name != "app"},
+    "compose": {"sentry": ("glitchtip", "bugsink", "lite")},
     "attach": {},
 }
 """The words that ``--obs-use COMPONENT=…`` takes, by stack kind, beside a URL."""
 
 _ATTACH = "use --obs-stack=attach with a URL for each component"
-_ALWAYS_OWN: Mapping[str, str] = {
-    "sentry": f"the embedded stack cannot do without its own sentry; {_ATTACH}",
-    "app": f"the embedded stack starts the app itself; {_ATTACH}, or override the fixture "
-    "obs_app_spec to return an AppSpec with that url",
+_STARTS_APP = (
+    f"starts the app itself; {_ATTACH}, or override the fixture obs_app_spec to return an AppSpec "
+    "with that url"
+)
+_ALWAYS_OWN: Mapping[str, Mapping[str, str]] = {
+    "embedded": {
+        "sentry": f"the embedded stack cannot do without its own sentry; {_ATTACH}",
+        "app": f"the embedded stack {_STARTS_APP}",
+    },
+    "compose": {"app": f"the stack of containers {_STARTS_APP}"},
 }
-"""Why a component of the embedded stack cannot be at a URL."""
+"""Why a component of a stack cannot be at a URL."""
 
 
 # Named tuples rather than dataclasses: those compile their methods when they are defined, which
@@ -76,11 +92,6 @@ def _kind(text: str) -> str:
     known = get_args(StackKind)
     if text not in known:
         raise ValueError(f"expected one of {', '.join(known)}")
-    if text == "compose":
-        raise ValueError(
-            "containers are not part of this version; use --obs-stack=embedded, "
-            "or --obs-stack=attach with a stack that you started yourself"
-        )
     return text
 
 
@@ -128,18 +139,19 @@ def _dsn(text: str) -> str:
 
 
 TABLE: tuple[Option, ...] = (
-    Option("stack", "Where the stack comes from: embedded, attach.", "embedded", _kind),
+    Option("stack", "Where the stack comes from: embedded, compose, attach.", "embedded", _kind),
     Option(
         "use",
-        "Another server for one component, e.g. prometheus=http://127.0.0.1:9090. May be repeated.",
+        "Another server for one component, e.g. prometheus=http://127.0.0.1:9090; with containers, "
+        "which error tracker: sentry=glitchtip, bugsink or lite. May be repeated.",
         (),
         _pair,
         kind="list",
-        metavar="COMPONENT=URL",
+        metavar="COMPONENT=CHOICE-or-URL",
     ),
     Option(
         "port",
-        "The port of one component of the embedded stack. May be repeated.",
+        "The port of one component that this run starts. May be repeated.",
         (),
         parse_port,
         kind="list",
@@ -168,6 +180,27 @@ TABLE: tuple[Option, ...] = (
         _switch,
         kind="flag",
     ),
+    Option(
+        "compose_file",
+        "A compose file that is laid over the stack's own. May be repeated.",
+        (),
+        str,
+        kind="list",
+        metavar="FILE",
+    ),
+    Option(
+        "compose_command",
+        "How Compose is called, e.g. 'podman compose'. Default: the first that works.",
+        None,
+        str,
+        metavar="COMMAND",
+    ),
+    Option(
+        "start_timeout",
+        "Seconds that the containers of a stack may take to become ready.",
+        180.0,
+        _positive,
+    ),
     Option("home", "Folder of runs and of the kept stack.", ".obsstack", str, metavar="FOLDER"),
     Option(
         "claims",
@@ -193,6 +226,9 @@ class Options(NamedTuple):
     keep_stack: bool = False
     strict: bool = False
     allow_writes: bool = False
+    compose_file: tuple[Path, ...] = ()
+    compose_command: str | None = None
+    start_timeout_s: float = 180.0
     home: Path = Path(".obsstack")
     claims: Path | None = None
     sentry_token: str | None = None
@@ -253,8 +289,7 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
     for component, choice in use.items():
         _check_choice(kind, component, choice)
     for component in dict(values["port"]):
-        if kind != "embedded":
-            raise pytest.UsageError(f"--obs-port {component}=…: only the embedded stack has ports")
+        _check_port(kind, component, use)
     return Options(
         stack=kind,
         use=use,
@@ -263,6 +298,9 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
         keep_stack=values["keep_stack"],
         strict=values["strict"],
         allow_writes=values["allow_writes"],
+        compose_file=tuple(root / path for path in values["compose_file"]),
+        compose_command=values["compose_command"],
+        start_timeout_s=values["start_timeout"] * values["timeout_factor"],
         home=root / values["home"],
         claims=None if values["claims"] is None else root / values["claims"],
         sentry_token=values["sentry_token"],
@@ -273,10 +311,29 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
     )
 
 
+def is_url(choice: str) -> bool:
+    """Whether a value of ``--obs-use`` is an address rather than a word."""
+    return choice.startswith(("http://", "https://"))
+
+
+def _check_port(kind: StackKind, component: str, use: Mapping[str, str]) -> None:
+    found = None
+    if component not in STARTED[kind]:
+        started = ", ".join(STARTED[kind]) or "nothing"
+        found = f"--obs-stack={kind} starts {started}"
+    elif is_url(use.get(component, "")):
+        found = f"{component} is at {use[component]}"
+    if found is not None:
+        raise pytest.UsageError(
+            f"--obs-port {component}=…: expected a component that this run starts; {found}"
+        )
+
+
 def _check_choice(kind: str, component: str, choice: str) -> None:
-    if choice.startswith(("http://", "https://")):
-        if kind == "embedded" and component in _ALWAYS_OWN:
-            raise pytest.UsageError(f"--obs-use {component}={choice}: {_ALWAYS_OWN[component]}")
+    if is_url(choice):
+        always_own = _ALWAYS_OWN.get(kind, {})
+        if component in always_own:
+            raise pytest.UsageError(f"--obs-use {component}={choice}: {always_own[component]}")
         return
     legal = CHOICES[kind].get(component, ())
     if choice not in legal:

@@ -17,7 +17,7 @@ from pytest_obsstack.clients.prometheus.client import PrometheusClient
 from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.endpoints import Endpoints, PrometheusEndpoint
 from pytest_obsstack.errors import BackendRefused
-from pytest_obsstack.options import GUIDE_PORTS
+from pytest_obsstack.options import GUIDE_PORTS, STARTED
 from pytest_obsstack.providers.app import port_is_free
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.process import ProcessIdentity
@@ -73,7 +73,7 @@ def check_ports(state: StackState, said: str, free: set[str]) -> dict[str, str]:
     assert state.app is not None
     found = {name: product.url for name, product in state.products.items()}
     found["app"] = state.app.url
-    assert found.keys() == GUIDE_PORTS.keys()
+    assert found.keys() == set(STARTED["embedded"])
     for name, url in found.items():
         port = GUIDE_PORTS[name]
         assert url in said

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_obsstack.options import GUIDE_PORTS
+from pytest_obsstack.options import STARTED
 from pytest_obsstack.providers.app import free_port
 
 PATIENCE_S = 20.0
@@ -227,7 +227,7 @@ def ended(process: subprocess.Popen[str]) -> Ended:
 
 def own_ports() -> list[str]:
     """Options that keep a kept stack off the guide's ports, which other tests may want."""
-    return [f"--obs-port={name}={free_port()}" for name in GUIDE_PORTS]
+    return [f"--obs-port={name}={free_port()}" for name in STARTED["embedded"]]
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:

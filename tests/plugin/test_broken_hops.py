@@ -21,7 +21,7 @@ from xml.etree import ElementTree  # noqa: ICN001 - its name says what it is
 
 import pytest
 
-from pytest_obsstack.options import GUIDE_PORTS
+from pytest_obsstack.options import STARTED
 from pytest_obsstack.providers.app import free_port
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import read_state
@@ -93,7 +93,7 @@ def test_the_broken_hop_is_named_by_the_tests_that_it_turns_red(
 def running_stack(folder: Path) -> Iterator[Path]:
     """The home of a stack without an app, on ports that nobody else asks for."""
     home = folder / ".obsstack"
-    ports = [f"--port={name}={free_port()}" for name in GUIDE_PORTS if name != "app"]
+    ports = [f"--port={name}={free_port()}" for name in STARTED["embedded"] if name != "app"]
     obsstack("up", "--no-app", "--home", home, *ports)
     try:
         yield home

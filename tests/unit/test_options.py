@@ -51,6 +51,9 @@ GIVEN: list[tuple[str, str, str, Any]] = [
     ("keep_stack", "true", "keep_stack", True),
     ("strict", "yes", "strict", True),
     ("allow_writes", "ON", "allow_writes", True),
+    ("compose_file", "more.yml", "compose_file", ("more.yml",)),
+    ("compose_command", "podman compose", "compose_command", "podman compose"),
+    ("start_timeout", "60", "start_timeout_s", 60.0),
     ("home", "elsewhere", "home", "elsewhere"),
     ("claims", "claims.toml", "claims", "claims.toml"),
     ("sentry_token", "abc", "sentry_token", "abc"),
@@ -85,6 +88,8 @@ def test_every_option_is_a_flag_an_ini_key_and_a_variable(
         monkeypatch.setenv(f"OBS_{name.upper()}", text)
     found = options(pytester, *arguments)
     wanted = pytester.path / value if field in ("home", "claims") else value
+    if field == "compose_file":
+        wanted = tuple(pytester.path / name for name in value)
     assert getattr(found, field) == wanted
     assert found.given == {name}
 
@@ -181,13 +186,6 @@ def test_the_guides_ports_name_components() -> None:
             ["--obs-stack=docker"],
             "--obs-stack: expected one of embedded, compose, attach; found 'docker'",
         ),
-        (
-            ["--obs-stack=compose"],
-            (
-                "--obs-stack: containers are not part of this version; use --obs-stack=embedded, "
-                "or --obs-stack=attach with a stack that you started yourself; found 'compose'"
-            ),
-        ),
         (["--obs-timeout=0"], "--obs-timeout: expected a number greater than 0; found '0'"),
         (["--obs-timeout=-1"], "--obs-timeout: expected a number greater than 0; found '-1'"),
         (["--obs-timeout=ten"], "--obs-timeout: expected a number greater than 0; found 'ten'"),
@@ -205,10 +203,10 @@ def test_the_guides_ports_name_components() -> None:
             "--obs-use: expected COMPONENT=CHOICE or COMPONENT=URL; found 'loki='",
         ),
         (
-            ["--obs-use=tempo=http://h"],
+            ["--obs-use=jaeger=http://h"],
             (
-                "--obs-use: no component 'tempo'; there are sentry, collector, prometheus, loki, "
-                "app; found 'tempo=http://h'"
+                "--obs-use: no component 'jaeger'; there are sentry, collector, prometheus, loki, "
+                "tempo, grafana, app; found 'jaeger=http://h'"
             ),
         ),
         (
@@ -253,15 +251,44 @@ def test_the_guides_ports_name_components() -> None:
             "--obs-port: expected COMPONENT=PORT with a port from 1 to 65535; found 'sentry=65536'",
         ),
         (
+            ["--obs-port=jaeger=3000"],
+            (
+                "--obs-port: no component 'jaeger'; there are sentry, collector, prometheus, "
+                "loki, tempo, grafana, app; found 'jaeger=3000'"
+            ),
+        ),
+        (
             ["--obs-port=grafana=3000"],
             (
-                "--obs-port: no component 'grafana'; there are sentry, collector, prometheus, "
-                "loki, app; found 'grafana=3000'"
+                "--obs-port grafana=…: expected a component that this run starts; "
+                "--obs-stack=embedded starts sentry, collector, prometheus, loki, app"
             ),
         ),
         (
             ["--obs-stack=attach", "--obs-port=sentry=9000"],
-            "--obs-port sentry=…: only the embedded stack has ports",
+            (
+                "--obs-port sentry=…: expected a component that this run starts; "
+                "--obs-stack=attach starts nothing"
+            ),
+        ),
+        (
+            ["--obs-stack=compose", "--obs-use=loki=http://h", "--obs-port=loki=3100"],
+            ("--obs-port loki=…: expected a component that this run starts; loki is at http://h"),
+        ),
+        (
+            ["--obs-stack=compose", "--obs-use=sentry=kent"],
+            (
+                "--obs-use sentry=kent: with --obs-stack=compose, sentry is one of: glitchtip, "
+                "bugsink, lite, a URL (http://… or https://…)"
+            ),
+        ),
+        (
+            ["--obs-stack=compose", "--obs-use=app=http://h"],
+            (
+                "--obs-use app=http://h: the stack of containers starts the app itself; use "
+                "--obs-stack=attach with a URL for each component, or override the fixture "
+                "obs_app_spec to return an AppSpec with that url"
+            ),
         ),
         (
             ["--obs-use=sentry=http://h"],

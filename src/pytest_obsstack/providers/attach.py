@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from pytest_obsstack.endpoints import (
     CollectorEndpoint,
     Endpoints,
+    GrafanaEndpoint,
     LokiEndpoint,
     PrometheusEndpoint,
     SentryEndpoint,
+    TempoEndpoint,
 )
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import Options
@@ -22,11 +25,16 @@ from pytest_obsstack.providers.state import ProductState, RunningApp, StackState
 
 _BY_COMPONENT = {
     "sentry": frozenset(
-        {"issues", "tags", "breadcrumbs", "transactions", "spans", "releases", "alerts", "ui"}
+        {
+            *("issues", "settled_errors", "tags", "breadcrumbs", "transactions"),
+            *("spans", "tracker_spans", "releases", "alerts", "ui"),
+        }
     ),
     "collector": frozenset({"otlp_traces"}),
     "prometheus": frozenset({"metrics", "exemplars"}),
     "loki": frozenset({"logs"}),
+    "tempo": frozenset({"spans"}),
+    "grafana": frozenset({"grafana"}),
 }
 
 
@@ -119,4 +127,16 @@ def _named(options: Options) -> Endpoints:
             PrometheusEndpoint(use["prometheus"].rstrip("/")) if "prometheus" in use else None
         ),
         loki=LokiEndpoint(use["loki"].rstrip("/")) if "loki" in use else None,
+        tempo=TempoEndpoint(use["tempo"].rstrip("/")) if "tempo" in use else None,
+        grafana=_grafana(use["grafana"]) if "grafana" in use else None,
     )
+
+
+def _grafana(url: str) -> GrafanaEndpoint:
+    """Whom to log in as stands in the URL: ``https://user:password@host``."""
+    parts = urlsplit(url.rstrip("/"))
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    if parts.username is None:
+        return GrafanaEndpoint(bare)
+    password = None if parts.password is None else unquote(parts.password)
+    return GrafanaEndpoint(bare, unquote(parts.username), password)

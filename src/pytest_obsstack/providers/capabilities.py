@@ -17,17 +17,21 @@ MEANINGS: Mapping[str, str] = {
     "otlp_traces": "spans sent over OTLP reach the error tracker",
     "exemplars": "metrics carry exemplars with trace ids",
     "ui": "the error tracker has pages that a person can log in to",
-    "faults": "components can be stopped, started and made to fail",
+    "tracker_spans": "the error tracker shows spans by trace",
+    "settled_errors": "it can be proven that all errors of a test have arrived",
+    "faults": "components can be stopped and started",
+    "injection": "requests to a component can be made to fail, and its settings changed",
     "app_control": "this run starts the app itself and can start it with other settings",
     "exact_metrics": "nobody but this test changes the app's counters",
     "writes": "tests may create and change things on the stack",
     "compose": "the stack runs in containers",
+    "tracker_workers": "the error tracker is web, worker and scheduler on Postgres and Redis",
     "grafana": "Grafana is part of the stack",
 }
 """Every capability with what it means; no other word is legal in ``obs_requires``."""
 
-EMBEDDED = frozenset(MEANINGS) - {"compose", "grafana"}
-NEEDS_CONTROL = frozenset({"faults"})
+EMBEDDED = frozenset(MEANINGS) - {"compose", "grafana", "tracker_workers"}
+NEEDS_CONTROL = frozenset({"faults", "injection"})
 NEEDS_WRITES = frozenset({"writes", "alerts"})
 
 

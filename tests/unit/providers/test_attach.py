@@ -164,7 +164,7 @@ def test_a_foreign_stack_is_read_only_unless_writes_are_allowed() -> None:
 
 
 def test_a_kept_stack_can_be_steered_only_where_writes_are_allowed() -> None:
-    assert able(KEPT) == EMBEDDED - {"app_control", "writes", "alerts", "faults"}
+    assert able(KEPT) == EMBEDDED - {*("app_control", "writes", "alerts", "faults", "injection")}
     assert able(KEPT, writes=True) == EMBEDDED - {"app_control"}
 
 

@@ -107,7 +107,7 @@ def test_connections_are_closed_only_if_there_are_any(stack: Stack, control: Rec
     ("state", "capabilities"),
     [
         (replace(STATE, control=None, kind="attach"), EMBEDDED),
-        (replace(STATE, kind="attach"), EMBEDDED - {"faults"}),
+        (replace(STATE, kind="attach"), EMBEDDED - {"faults", "injection"}),
     ],
     ids=["no control", "read only"],
 )
