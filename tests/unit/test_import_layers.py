@@ -37,9 +37,9 @@ STRANGERS = frozenset({"clients", "providers"})
 
 EMBEDDED = "embedded"
 EMBEDDED_MAY_IMPORT = frozenset({"wire", "errors", EMBEDDED})
-EMBEDDED_PRODUCTS = frozenset({"sentry", "collector", "prometheus", "loki"})
-EMBEDDED_HOST = frozenset({"host", "__main__"})
-"""The modules of the embedded process that put its products together."""
+EMBEDDED_PRODUCTS = frozenset({"sentry", "collector", "prometheus", "loki", "tempo", "grafana"})
+EMBEDDED_HOST = frozenset({"host", "__main__", "container"})
+"""The modules that put products together, all in one process or one alone."""
 EMBEDDED_STARTER = f"{PACKAGE}.providers.embedded"
 """The one module that knows how to start the embedded process."""
 

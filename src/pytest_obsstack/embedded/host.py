@@ -14,11 +14,12 @@ from typing import Any
 
 import orjson
 
+from pytest_obsstack.embedded.assembly import build_product, log_to_stderr
 from pytest_obsstack.embedded.collector.server import CollectorServer
 from pytest_obsstack.embedded.collector.settings import CollectorSettings
 from pytest_obsstack.embedded.control import ControlError, control_app
 from pytest_obsstack.embedded.faults import FaultRule, FaultyApp
-from pytest_obsstack.embedded.journal import Journal, read_journal
+from pytest_obsstack.embedded.journal import Journal
 from pytest_obsstack.embedded.listener import Listener, PortTaken
 from pytest_obsstack.embedded.loki.server import LokiServer
 from pytest_obsstack.embedded.loki.settings import LokiSettings
@@ -64,12 +65,8 @@ class Host:
 
     def _build(self, name: str) -> None:
         server_kind, settings_kind = _KINDS[name]
-        path = self._settings.journal_path(name)
-        earlier = read_journal(path)
-        journal = Journal(path)
-        product: Product = server_kind(settings_kind.from_json(self._own[name]), journal)
-        for entry in earlier:
-            product.replay(entry)
+        settings = settings_kind.from_json(self._own[name])
+        product, journal = build_product(server_kind, settings, self._settings.journal_path(name))
         self._journals[name] = journal
         self._products[name] = product
         self._apps[name] = FaultyApp(product.app)
@@ -197,9 +194,7 @@ def write_ready(settings: HostSettings, content: Mapping[str, Any]) -> None:
 
 def main(settings: HostSettings) -> int:
     """Run the process; the exit code is 1 if it could not start."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # "Shutting down" without a name, once for each product.
-    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    log_to_stderr()
 
     async def run() -> None:
         await Host(settings).run()

@@ -65,7 +65,7 @@ class CollectorServer:
         self._unchanged_refused = 0
         self._logged: set[str] = set()
         self._make_exporters()
-        self.app = self._application()
+        self._make_applications()
 
     # Life
 
@@ -219,24 +219,27 @@ class CollectorServer:
 
     # Endpoints
 
-    def _application(self) -> Starlette:
+    def _make_applications(self) -> None:
         def limit_bytes() -> int:
             return self._settings.max_request_bytes
 
-        app = Starlette(
-            routes=[
-                Route("/v1/traces", OtlpEndpoint("traces", limit_bytes, self._consume_traces)),
-                Route("/v1/metrics", OtlpEndpoint("metrics", limit_bytes, self._consume_metrics)),
-                Route("/v1/logs", OtlpEndpoint("logs", limit_bytes, self._consume_logs)),
-                Route("/metrics", self._get_metrics),
-                Route("/telemetry/metrics", self._get_telemetry),
-                Route("/telemetry/config", self._get_config),
-                Route("/", self._get_health),
-            ],
-            exception_handlers={404: _not_found},
+        receiver = [
+            Route("/v1/traces", OtlpEndpoint("traces", limit_bytes, self._consume_traces)),
+            Route("/v1/metrics", OtlpEndpoint("metrics", limit_bytes, self._consume_metrics)),
+            Route("/v1/logs", OtlpEndpoint("logs", limit_bytes, self._consume_logs)),
+        ]
+        # As the real one, which has a port for each.
+        self.receiver = _application(*receiver)
+        self.exporter_page = _application(Route("/metrics", self._get_metrics))
+        self.own_metrics = _application(Route("/metrics", self._get_telemetry))
+        self.health = _application(Route("/", self._get_health))
+        self.app = _application(
+            *receiver,
+            Route("/metrics", self._get_metrics),
+            Route("/telemetry/metrics", self._get_telemetry),
+            Route("/telemetry/config", self._get_config),
+            Route("/", self._get_health),
         )
-        app.router.redirect_slashes = False
-        return app
 
     async def _get_metrics(self, request: Request) -> Response:
         expiration_ns = int(self._settings.metric_expiration_s * _NS)
@@ -267,6 +270,12 @@ class CollectorServer:
 
     def _uptime_ns(self) -> int:
         return self._clock_ns() - self._started_ns
+
+
+def _application(*routes: Route) -> Starlette:
+    app = Starlette(routes=routes, exception_handlers={404: _not_found})
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _not_found(_: Request, __: Exception) -> Response:
