@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_obsstack import AppSpec, Probe
-from pytest_obsstack.clients.sentry.explore import SpanRow
+from pytest_obsstack.clients.spans import Span
 from pytest_obsstack.expect.traces import status_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("otlp_traces", "spans")]
@@ -85,7 +85,7 @@ def test_spans_carry_the_environment(obs: Probe, obs_app_spec: AppSpec) -> None:
     }
 
 
-def assert_within(span: SpanRow, start_s: float, end_s: float) -> None:
+def assert_within(span: Span, start_s: float, end_s: float) -> None:
     """The span lies within the client's exchange, but for the tolerance."""
     span_start_s, span_end_s = times(span)
     assert start_s - CLOCK_TOLERANCE_S <= span_start_s
@@ -93,19 +93,19 @@ def assert_within(span: SpanRow, start_s: float, end_s: float) -> None:
     assert seconds(span) <= end_s - start_s + CLOCK_TOLERANCE_S
 
 
-def assert_nested(inner: SpanRow, outer: SpanRow) -> None:
+def assert_nested(inner: Span, outer: Span) -> None:
     """Both of one process, so of one clock."""
     assert times(outer)[0] <= times(inner)[0]
     assert times(inner)[1] <= times(outer)[1]
 
 
-def times(span: SpanRow) -> tuple[float, float]:
+def times(span: Span) -> tuple[float, float]:
     assert span.start_s is not None
     assert span.end_s is not None
     return span.start_s, span.end_s
 
 
-def seconds(span: SpanRow) -> float:
+def seconds(span: Span) -> float:
     start_s, end_s = times(span)
     assert span.duration_ms == pytest.approx((end_s - start_s) * 1000, abs=0.01)
     return end_s - start_s

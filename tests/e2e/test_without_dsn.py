@@ -9,8 +9,8 @@ import pytest
 
 from pytest_obsstack import AppProcess, AppSpec
 from pytest_obsstack.clients.sentry.client import SentryClient
-from pytest_obsstack.clients.sentry.explore import SpanRow
-from pytest_obsstack.expect.context import OTLP_ORIGIN
+from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
+from pytest_obsstack.clients.spans import Span
 from pytest_obsstack.expect.opening import Bench
 from pytest_obsstack.provision.session import Session
 from tests.e2e.app_copies import app_with
@@ -27,7 +27,7 @@ class Life:
     request_span_id: str
     status: int
     answer: dict[str, Any]
-    span: SpanRow
+    span: Span
     """The request's server span."""
 
 

@@ -97,7 +97,7 @@ def test_absence_of_spans_without_the_server_span(unsampled: Probe) -> None:
         == """\
 Cannot assert that there is no span: it is not proven that all spans of this test have arrived.
   expected  the fence of each request has arrived
-  found     the server span of GET /health (200) has not arrived after SECONDS (POLLS)
+  found     the server span of GET /health (200) has not arrived in Sentry after SECONDS (POLLS)
             stopped at Sentry: Sentry has 0 OTLP spans of this trace
   do        the app's spans have another trace id, or its OpenTelemetry sampler dropped them: use a parentbased sampler"""
     )

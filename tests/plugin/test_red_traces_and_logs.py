@@ -93,7 +93,7 @@ def test_expect_nowhere(obs: Probe) -> None:
 A text that must be nowhere was found in 3 places.
   expected  nothing of trace HEX… holds 'hunter2'
   found     Sentry transaction HEX (as it is):  "query_string": "level=warning&message=hunter2+logged+in"}, "user": {"ip_address": "12
-  also      span GET /log (as it is): g", "url.query": "level=warning&message=hunter2+logged+in", "url.scheme": "http", "user
+  also      Sentry span GET /log (as it is): g", "url.query": "level=warning&message=hunter2+logged+in", "url.scheme": "http", "user
   also      log line of simple-app (as it is): hunter2 logged in
   do        remove it before it is sent: before_send and before_send_transaction for Sentry, the logger and the span's attributes for OpenTelemetry
   look      keep the stack: --obs-keep-stack"""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.loki.client import LokiClient
     from pytest_obsstack.clients.prometheus.client import PrometheusClient
     from pytest_obsstack.clients.sentry.client import SentryClient
+    from pytest_obsstack.clients.spans import SpanStore
     from pytest_obsstack.providers.stack import Stack
 
 
@@ -48,6 +49,23 @@ class Clients:
         if self._stack.endpoints.loki is None:
             raise self._missing("loki", "a Loki")
         return LokiClient(self._stack.endpoints.loki, writable="writes" in self._stack.capabilities)
+
+    @property
+    def traces(self) -> SpanStore:
+        """The store of OpenTelemetry spans that expectations ask: the error tracker, else Tempo."""
+        if not self.span_stores:
+            raise self._missing("tempo", "an error tracker that shows spans by trace, or a Tempo,")
+        return self.span_stores[0]
+
+    @property
+    def span_stores(self) -> tuple[SpanStore, ...]:
+        """Every product of the stack that can be asked for the spans of a trace."""
+        from pytest_obsstack.clients.sentry.spans import SentrySpanStore
+
+        stores: list[SpanStore] = []
+        if "tracker_spans" in self._stack.capabilities:
+            stores.append(SentrySpanStore(self.sentry))
+        return tuple(stores)
 
     @cached_property
     def collector(self) -> CollectorClient | None:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
     from pytest_obsstack.providers.stack import Stack
     from pytest_obsstack.wire.trace_context import TraceContext
 
-OTLP_ORIGIN = "auto.otlp.spans"
-"""Sentry's mark of spans that came over OTLP, and not from its own SDK."""
-
 
 @dataclass(frozen=True)
 class AppFacts:

@@ -19,15 +19,16 @@ A fence returns a ``Settled``: proven, or the reason why it cannot be told.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_obsstack.expect.context import OTLP_ORIGIN, AppFacts, Context
+from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
+from pytest_obsstack.expect.context import AppFacts, Context
 from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
-    from pytest_obsstack.clients.sentry.explore import SpanRow
+    from pytest_obsstack.clients.spans import Span, SpanStore
     from pytest_obsstack.expect.clients import Clients
 
 OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
@@ -56,7 +57,7 @@ class Settled:
 
 def errors_settled(context: Context) -> Settled:
     """Each request's transaction has arrived, and no SDK has reported an overflow since."""
-    settled = _spans_fence(context, otlp=False, what="transaction")
+    settled = _fence(context, "transaction", "", lambda: _transactions(context), _LET_IT_TRACE)
     if not settled.proven:
         return settled
     context.history.queue_overflows = queue_overflows(context.clients)
@@ -80,9 +81,14 @@ def queue_overflows(clients: Clients) -> int:
     )
 
 
-def spans_settled(context: Context) -> Settled:
-    """Each request's SERVER span has arrived."""
-    return _spans_fence(context, otlp=True, what="server span")
+def spans_settled(context: Context, store: SpanStore | None = None) -> Settled:
+    """Each request's SERVER span has arrived in ``store``, by default the one that is asked."""
+    unknown = never_tells(context)
+    if unknown is not None:
+        return unknown
+    asked = context.clients.traces if store is None else store
+    where = f" in {asked.store_name}"
+    return _fence(context, "server span", where, lambda: _server_spans(context, asked))
 
 
 def logs_settled(context: Context) -> Settled:
@@ -200,7 +206,17 @@ def never_tells(context: Context) -> Settled | None:
     return None
 
 
-def _spans_fence(context: Context, *, otlp: bool, what: str) -> Settled:
+def _fence(
+    context: Context,
+    what: str,
+    where: str,
+    look: Callable[[], tuple[Sequence[Span], Sequence[Span]]],
+    advice: str | None = None,
+) -> Settled:
+    """Each request, and each call to a companion, has the span that answers it.
+
+    ``look`` gives the spans with which services begin their parts of the trace, and the calls.
+    """
     unknown = never_tells(context)
     if unknown is not None:
         return unknown
@@ -208,55 +224,55 @@ def _spans_fence(context: Context, *, otlp: bool, what: str) -> Settled:
 
     def poll() -> bool | None:
         nonlocal missing
-        rows = context.clients.sentry.spans_of_trace(context.trace_id)
-        parents = {row.parent_span_id for row in _entries(rows, otlp=otlp)}
+        entries, calls = look()
+        parents = {entry.parent_span_id for entry in entries}
         for exchange in context.answered:
             if exchange.span_id not in parents:
-                missing = f"the {what} of {exchange.describe()} has not arrived"
+                missing = f"the {what} of {exchange.describe()} has not arrived{where}"
                 return None
-        for call in _companion_calls(context, rows, otlp=otlp):
+        for call in calls:
             if call.span_id not in parents:
-                missing = f"the {what} of the call {call.name} has not arrived"
+                missing = f"the {what} of the call {call.name} has not arrived{where}"
                 return None
         return True
 
     waited = until(poll, timeout_s=context.timeout_s)
     if waited.value:
         return Settled(None, waited.polls, waited.waited_s)
-    return Settled(missing, waited.polls, waited.waited_s, None if otlp else _LET_IT_TRACE)
+    return Settled(missing, waited.polls, waited.waited_s, advice)
 
 
-def _entries(rows: Iterable[SpanRow], *, otlp: bool) -> list[SpanRow]:
-    """The spans with which a service begins its part of the trace."""
-    if otlp:
-        return [row for row in rows if row.origin == OTLP_ORIGIN and row.kind == "server"]
-    return [row for row in rows if row.origin != OTLP_ORIGIN and row.is_transaction]
+def _transactions(context: Context) -> tuple[list[Span], list[Span]]:
+    rows = context.clients.sentry.spans_of_trace(context.trace_id)
+    own = [row for row in rows if row.origin != OTLP_ORIGIN]
+    calls = [row for row in own if row.kind == "client" or row.op == "http.client"]
+    return [row for row in own if row.is_transaction], _to_companions(context, calls)
 
 
-def _companion_calls(context: Context, rows: Iterable[SpanRow], *, otlp: bool) -> list[SpanRow]:
-    """Client spans of requests to the services that the app calls."""
+def _server_spans(context: Context, store: SpanStore) -> tuple[list[Span], list[Span]]:
+    spans = store.otlp_spans(context.trace_id)
+    calls = [span for span in spans if span.kind == "client"]
+    return [span for span in spans if span.kind == "server"], _to_companions(context, calls)
+
+
+def _to_companions(context: Context, calls: Iterable[Span]) -> list[Span]:
+    """Those of the calls that go to services which the app is known to call."""
     hosts = [companion.url.removeprefix("http://") for companion in context.app.companions]
-    return [
-        row
-        for row in rows
-        if (row.origin == OTLP_ORIGIN) == otlp
-        and (row.kind == "client" or row.op == "http.client")
-        and any(host in _target(row) for host in hosts)
-    ]
+    return [call for call in calls if any(host in _target(call) for host in hosts)]
 
 
-def _target(row: SpanRow) -> str:
-    values = (row.name, row.description, *(str(value) for value in row.attributes.values()))
+def _target(call: Span) -> str:
+    values = (call.name, *(str(value) for value in call.attributes.values()))
     return " ".join(value for value in values if value)
 
 
 def _calls_to_companions(context: Context) -> dict[str, int]:
     """How many requests each companion has answered in this trace, by its server spans."""
-    rows = context.clients.sentry.spans_of_trace(context.trace_id)
+    answers, _ = _server_spans(context, context.clients.traces)
     counts: dict[str, int] = {}
-    for row in _entries(rows, otlp=True):
-        if row.service and row.service != context.app.service:
-            counts[row.service] = counts.get(row.service, 0) + 1
+    for answer in answers:
+        if answer.service and answer.service != context.app.service:
+            counts[answer.service] = counts.get(answer.service, 0) + 1
     return counts
 
 

@@ -13,14 +13,19 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.expect.context import OTLP_ORIGIN, Context
+from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.mismatch import plural
 from pytest_obsstack.record.hops import Hop
 from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.collector import Signal
+    from pytest_obsstack.clients.spans import SpanStore
+
+_SPAN_EXPORTERS = {"Sentry": "otlp_http/sentry", "Tempo": "otlp_http/tempo"}
+"""Exporters of stack/otel-collector-config.yaml, by the store that they send to."""
 
 _DISABLED = re.compile(r"Sentry disabled: .*")
 
@@ -35,9 +40,12 @@ def sentry_hops(context: Context) -> tuple[Hop, ...]:
     return (app, dsn, arrived, _discards_hop(context))
 
 
-def span_hops(context: Context) -> tuple[Hop, ...]:
-    """From the app over the collector to Sentry, for OpenTelemetry spans."""
-    return _otlp_hops(context, "spans", "otlp_http/sentry", "Sentry", _spans_in_sentry)
+def span_hops(context: Context, store: SpanStore | None = None) -> tuple[Hop, ...]:
+    """From the app over the collector to ``store``, by default the one that is asked for spans."""
+    asked = context.clients.traces if store is None else store
+    name = asked.store_name
+    exporter = _SPAN_EXPORTERS[name]
+    return _otlp_hops(context, "spans", exporter, name, lambda _: _spans_in(asked, context))
 
 
 def log_hops(context: Context) -> tuple[Hop, ...]:
@@ -276,16 +284,15 @@ def _exporter_error(context: Context, exporter: str) -> str | None:
     return None if mended else str(error["text"])
 
 
-def _spans_in_sentry(context: Context) -> Hop:
+def _spans_in(store: SpanStore, context: Context) -> Hop:
     try:
-        rows = context.clients.sentry.spans_of_trace(context.trace_id)
+        spans = store.otlp_spans(context.trace_id)
     except ObsstackError as error:
-        return _unanswered("collector → Sentry", "Sentry", error)
-    spans = sum(1 for row in rows if row.origin == OTLP_ORIGIN)
+        return _unanswered(f"collector → {store.store_name}", store.store_name, error)
     return Hop(
-        "Sentry",
-        f"Sentry has {plural(spans, 'OTLP span')} of this trace",
-        broken=spans == 0,
+        store.store_name,
+        f"{store.store_name} has {plural(len(spans), 'OTLP span')} of this trace",
+        broken=not spans,
         cause="the app's spans have another trace id, or its OpenTelemetry sampler dropped them: "
         "use a parentbased sampler",
     )

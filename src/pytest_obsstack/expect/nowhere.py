@@ -6,8 +6,9 @@ import base64
 import html
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.context import AppFacts, Context
@@ -21,8 +22,11 @@ from pytest_obsstack.expect.fence import (
 from pytest_obsstack.expect.hops import log_hops, metric_hops, sentry_hops, span_hops
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
+from pytest_obsstack.record.hops import Hop
 
 _AROUND = 40
+
+_Fence = tuple[str, Callable[[Context], Settled], str, Callable[[Context], tuple[Hop, ...]]]
 
 
 @dataclass(frozen=True)
@@ -39,12 +43,7 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
     __tracebackhide__ = True
     have = context.stack.capabilities
     unproven: CannotTell | None = None
-    for needed, settle, signal, hops in (
-        ("issues", errors_settled, "errors", sentry_hops),
-        ("spans", spans_settled, "spans", span_hops),
-        ("logs", logs_settled, "logs", log_hops),
-        ("metrics", _metrics_settled, "metrics", metric_hops),
-    ):
+    for needed, settle, signal, hops in _fences(context):
         if needed in have and signal in context.app.signals:
             settled = settle(context)
             if not settled.proven:
@@ -70,6 +69,21 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
         raise unproven
 
 
+def _fences(context: Context) -> list[_Fence]:
+    """What each signal needs, its fence, its name, and what is asked where it is not passed."""
+    spans: list[_Fence] = [
+        ("spans", partial(spans_settled, store=store), "spans", partial(span_hops, store=store))
+        for store in context.clients.span_stores
+    ]
+    return [
+        ("issues", errors_settled, "errors", sentry_hops),
+        # Of every store: one may still wait for what another has already.
+        *spans,
+        ("logs", logs_settled, "logs", log_hops),
+        ("metrics", _metrics_settled, "metrics", metric_hops),
+    ]
+
+
 def _metrics_settled(context: Context) -> Settled:
     return metrics_settled(context, context.last_ended_s)
 
@@ -90,6 +104,8 @@ def _texts(context: Context) -> Iterator[tuple[str, str]]:
     have = context.stack.capabilities
     if "issues" in have:
         yield from _sentry_texts(context)
+    for store in context.clients.span_stores:
+        yield from store.span_texts(context.trace_id)
     if "logs" in have:
         for entry in context.clients.loki.lines_of_trace(
             context.trace_id, since_ns=context.since_ns
@@ -123,11 +139,6 @@ def _sentry_texts(context: Context) -> Iterator[tuple[str, str]]:
         for attachment in client.attachments(event_id):
             content = client.attachment_content(event_id, attachment.id)
             yield f"attachment {attachment.name} of {where}", content.decode("utf-8", "replace")
-    for row in client.spans_of_trace(context.trace_id):
-        # The spans of an SDK's transaction are in that event, with all that was sent of them.
-        in_event = row.transaction_event_id is not None
-        own = {} if in_event else client.span_attributes(context.trace_id, row)
-        yield f"span {row.name}", json.dumps({**row.raw, **own}, ensure_ascii=False)
 
 
 def _patterns(wanted: str | re.Pattern[str]) -> list[tuple[str, re.Pattern[str]]]:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from pytest_obsstack.expect.context import OTLP_ORIGIN, Context
+from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import spans_settled
 from pytest_obsstack.expect.hops import span_hops
 from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
 from pytest_obsstack.expect.question import Question
 
 if TYPE_CHECKING:
-    from pytest_obsstack.clients.sentry.explore import SpanRow
+    from pytest_obsstack.clients.spans import Span
 
 _NOT_ERRORS = (None, "", "ok", "unset", "unknown")
 
@@ -34,11 +33,11 @@ class TraceExpectations:
         service: Any = NOT_GIVEN,
         status: Any = NOT_GIVEN,
         kind: Any = NOT_GIVEN,
-        parent: SpanRow | str | Any = NOT_GIVEN,
+        parent: Span | str | Any = NOT_GIVEN,
         environment: Any = NOT_GIVEN,
         duration_ms: Any = NOT_GIVEN,
         attributes: Any = NOT_GIVEN,
-    ) -> SpanRow:
+    ) -> Span:
         """The latest span that matches; waits until there is one.
 
         ``attributes`` are the span's and its resource's; the returned span has them all. ``status``
@@ -74,12 +73,12 @@ class TraceExpectations:
         expected = given(name=name, service=service, status=status, kind=kind)
         self._question().none(self._context, expected)
 
-    def spans(self) -> tuple[SpanRow, ...]:
+    def spans(self) -> tuple[Span, ...]:
         """All spans of this test by start time, once arrival has settled; with all attributes."""
         __tracebackhide__ = True
         return tuple(map(self._whole, self._question().all(self._context)))
 
-    def _question(self, fetch: Callable[[], list[SpanRow]] | None = None) -> Question[SpanRow]:
+    def _question(self, fetch: Callable[[], Sequence[Span]] | None = None) -> Question[Span]:
         return Question(
             backend="OpenTelemetry",
             noun="span",
@@ -92,41 +91,36 @@ class TraceExpectations:
             links=self._links,
         )
 
-    def _fetch(self) -> list[SpanRow]:
-        rows = self._context.clients.sentry.spans_of_trace(self._context.trace_id)
-        return [row for row in rows if row.origin == OTLP_ORIGIN]
+    def _fetch(self) -> Sequence[Span]:
+        return self._context.clients.traces.otlp_spans(self._context.trace_id)
 
-    def _fetch_whole(self) -> list[SpanRow]:
-        return [self._whole(row) for row in self._fetch()]
+    def _fetch_whole(self) -> Sequence[Span]:
+        return [self._whole(span) for span in self._fetch()]
 
-    def _whole(self, row: SpanRow) -> SpanRow:
-        own = self._context.clients.sentry.span_attributes(self._context.trace_id, row)
-        return replace(row, attributes={**own, **row.attributes})
+    def _whole(self, span: Span) -> Span:
+        return self._context.clients.traces.whole(self._context.trace_id, span)
 
     def _links(self) -> Sequence[str]:
-        client = self._context.clients.sentry
-        return [
-            f"{client.url}/api/0/organizations/{client.organization}/trace/{self._context.trace_id}/"
-        ]
+        return [self._context.clients.traces.trace_url(self._context.trace_id)]
 
 
-def status_of(row: SpanRow) -> str:
+def status_of(span: Span) -> str:
     """``error`` or ``ok``: Sentry's many words for a failure are one for a test."""
-    return "ok" if row.status in _NOT_ERRORS else "error"
+    return "ok" if span.status in _NOT_ERRORS else "error"
 
 
-def _fields(row: SpanRow) -> dict[str, Any]:
+def _fields(span: Span) -> dict[str, Any]:
     return {
-        "name": row.name or ABSENT,
-        "service": row.service or ABSENT,
-        "status": status_of(row),
-        "kind": row.kind or ABSENT,
-        "parent": row.parent_span_id or ABSENT,
-        "environment": row.environment or ABSENT,
-        "duration_ms": ABSENT if row.duration_ms is None else row.duration_ms,
-        "attributes": row.attributes,
+        "name": span.name or ABSENT,
+        "service": span.service or ABSENT,
+        "status": status_of(span),
+        "kind": span.kind or ABSENT,
+        "parent": span.parent_span_id or ABSENT,
+        "environment": span.environment or ABSENT,
+        "duration_ms": ABSENT if span.duration_ms is None else span.duration_ms,
+        "attributes": span.attributes,
     }
 
 
-def _title(row: SpanRow) -> str:
-    return f"{row.service}: {row.name} ({row.kind}, {status_of(row)})"
+def _title(span: Span) -> str:
+    return f"{span.service}: {span.name} ({span.kind}, {status_of(span)})"

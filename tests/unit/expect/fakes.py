@@ -24,6 +24,7 @@ from pytest_obsstack.endpoints import (
     SentryEndpoint,
 )
 from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.expect.clients import Clients
 from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
 from pytest_obsstack.providers.capabilities import EMBEDDED
 from pytest_obsstack.record.exchanges import Exchange, Exchanges
@@ -292,11 +293,13 @@ def bench(
         FakePrometheus(),
         FakeCollector(),
     )
-    clients = SimpleNamespace(sentry=sentry, loki=loki, prometheus=prometheus, collector=collector)
+    clients = Clients(cast("Any", stack))
+    # Where the real ones would be cached, so that which of them is asked is decided as ever.
+    vars(clients).update(sentry=sentry, loki=loki, prometheus=prometheus, collector=collector)
     made = list(exchanges or ([] if no_request else [exchange()]))
     context = Context(
         stack=cast("Any", stack),
-        clients=cast("Any", clients),
+        clients=clients,
         app=app or app_facts(),
         trace=TraceContext(TRACE, SPAN, sampled=True),
         timeout_s=timeout_s,

@@ -7,10 +7,9 @@ from typing import Any
 from pytest_obsstack.clients.loki.models import LogEntry
 from pytest_obsstack.clients.prometheus.models import Target, parse_target
 from pytest_obsstack.clients.sentry.event import Event, parse_event
-from pytest_obsstack.clients.sentry.explore import SpanRow, parse_span_row
+from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN, SpanRow, parse_span_row
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome, parse_issue, parse_outcome
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
-from pytest_obsstack.expect.context import OTLP_ORIGIN
 from pytest_obsstack.record.exchanges import Exchange
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

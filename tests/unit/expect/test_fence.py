@@ -59,7 +59,7 @@ def test_a_transaction_is_no_fence_of_spans() -> None:
     given = bench()
     given.sentry.spans = [root_span(), otlp_span(kind="client")]
     assert spans_settled(given.context).reason == (
-        "the server span of GET /error (500) has not arrived"
+        "the server span of GET /error (500) has not arrived in Sentry"
     )
 
 
@@ -185,7 +185,7 @@ def test_spans_have_settled_only_with_the_server_span_of_the_service_that_was_ca
     call = otlp_span("GET 127.0.0.1:5001", parent="2" * 16, id="c" * 16, kind="client")
     given.sentry.spans = [otlp_span(), call]
     assert spans_settled(given.context).reason == (
-        "the server span of the call GET 127.0.0.1:5001 has not arrived"
+        "the server span of the call GET 127.0.0.1:5001 has not arrived in Sentry"
     )
     given.sentry.spans.append(otlp_span("GET /stock", parent="c" * 16, id="d" * 16))
     assert spans_settled(given.context).proven

@@ -28,7 +28,7 @@ def answer() -> SpanRow:
 
 def test_spans_are_not_settled_while_the_called_services_span_is_missing() -> None:
     settled = spans_settled(chain(call()).context)
-    assert settled.reason == "the server span of the call GET has not arrived"
+    assert settled.reason == "the server span of the call GET has not arrived in Sentry"
 
 
 def test_the_address_is_known_by_its_old_name_too() -> None:
@@ -46,7 +46,10 @@ def test_spans_are_settled_with_the_called_services_span() -> None:
 def test_logs_are_not_settled_while_it_is_unknown_whether_the_service_was_called() -> None:
     given = chain(call())
     given.loki.lines = [line()]
-    assert logs_settled(given.context).reason == "the server span of the call GET has not arrived"
+    assert (
+        logs_settled(given.context).reason
+        == "the server span of the call GET has not arrived in Sentry"
+    )
 
 
 def test_logs_are_not_settled_without_the_called_services_last_line() -> None:

@@ -85,7 +85,7 @@ def test_without_a_last_line_the_exporters_delay_after_the_response_is_waited_ou
 def test_without_a_last_line_the_server_span_must_have_arrived() -> None:
     given = silent(0.0)
     assert logs_settled(given.context).reason == (
-        "the server span of GET /error (500) has not arrived"
+        "the server span of GET /error (500) has not arrived in Sentry"
     )
 
 

@@ -90,13 +90,13 @@ def test_an_attachment_is_searched() -> None:
 def test_a_span_is_searched() -> None:
     given = settled()
     given.sentry.spans.append(otlp_span(f"GET /{SECRET}", id="9" * 16))
-    assert f"found     span GET /{SECRET} (as it is)" in failure(given)
+    assert f"found     Sentry span GET /{SECRET} (as it is)" in failure(given)
 
 
 def test_a_spans_attributes_are_searched() -> None:
     given = settled()
     given.sentry.attributes["2" * 16] = {"url.query": f"token={SECRET}"}
-    assert "found     span GET /error (as it is)" in failure(given)
+    assert "found     Sentry span GET /error (as it is)" in failure(given)
 
 
 def test_labels_of_the_apps_metrics_are_searched() -> None:
@@ -155,7 +155,7 @@ def test_at_most_six_places_are_shown() -> None:
     ("missing", "signal", "reason"),
     [
         ("transaction", "errors", "the transaction of GET /error (500) has not arrived"),
-        ("span", "spans", "the server span of GET /error (500) has not arrived"),
+        ("span", "spans", "the server span of GET /error (500) has not arrived in Sentry"),
         ("line", "logs", "0 of 1 lines /^request finished/ of simple-app have arrived in Loki"),
         ("sample", "metrics", "Prometheus has no sample of simple-app-main"),
     ],

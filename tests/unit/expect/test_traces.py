@@ -129,7 +129,8 @@ def test_no_span_cannot_be_told_before_the_server_span_has_arrived() -> None:
         "Cannot assert that there is no span: it is not proven that all spans of this test have "
         "arrived.\n"
         "  expected  the fence of each request has arrived\n"
-        "  found     the server span of GET /error (500) has not arrived after 0.0 s (1 poll)\n"
+        "  found     the server span of GET /error (500) has not arrived in Sentry after 0.0 s "
+        "(1 poll)\n"
         "  do        find out why it has not arrived; absence is never asserted on a guess"
     )
 

@@ -14,6 +14,10 @@ from typing import Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
+from pytest_obsstack.clients.spans import Span
+
+OTLP_ORIGIN = "auto.otlp.spans"
+"""Sentry's mark of spans that came over OTLP, and not from its own SDK."""
 
 _NUMBER_NAME = re.compile(r"tags\[(.+),number\]")
 
@@ -74,22 +78,16 @@ class ErrorRow:
 
 
 @dataclass(frozen=True)
-class SpanRow:
-    """One span of a trace: from a Sentry transaction or from OTLP."""
+class SpanRow(Span):
+    """One span of a trace: from a Sentry transaction or from OTLP.
 
-    span_id: str
-    parent_span_id: str | None
+    ``name`` is ``span.name``, or ``span.description`` where the server has no name. ``attributes``
+    are all selected columns that have a value, by their public names;
+    ``SentryClient.span_attributes`` has the others.
+    """
+
     op: str | None
-    name: str | None
-    """``span.name``, or ``span.description`` where the server has no name."""
     description: str | None
-    status: str | None
-    kind: str | None
-    """``server``, ``client``, ``internal``, ``producer``, ``consumer``, lower case."""
-    start_s: float | None
-    """Seconds since the epoch."""
-    end_s: float | None
-    duration_ms: float | None
     transaction: str | None
     """Name of the transaction that the span belongs to."""
     transaction_event_id: str | None
@@ -97,16 +95,9 @@ class SpanRow:
     is_transaction: bool
     """Whether this is the root span of its service (Sentry's segment)."""
     origin: str | None
-    service: str | None
-    environment: str | None
     release: str | None
     project: str | None
     """Slug."""
-    attributes: Mapping[str, Any]
-    """All selected columns that have a value, by their public names.
-
-    ``SentryClient.span_attributes`` has the others.
-    """
     raw: Raw = field(repr=False, compare=False)
 
 
