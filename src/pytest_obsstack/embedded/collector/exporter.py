@@ -7,7 +7,7 @@ into a gRPC status, permanent or not, and ``otlpreceiver`` turns that into the a
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_obsstack.embedded.collector.http_client import Answer, PostClient, SendError
@@ -30,11 +30,27 @@ _MAX_REASON_CHARACTERS = 300
 
 
 class ExportError(Exception):
-    """The backend did not take a request; ``app_status`` is the HTTP status the app gets."""
+    """The backend did not take a request; ``app_status`` is the HTTP status the app gets.
 
-    def __init__(self, message: str, *, app_status: int) -> None:
+    ``answered``: the status follows from an answer of the backend, so the collector's error carries
+    a gRPC code. Without an answer it carries none, and none counts as one that can be retried.
+    """
+
+    def __init__(self, message: str, *, app_status: int, answered: bool) -> None:
         super().__init__(message)
         self.app_status = app_status
+        self.answered = answered
+
+
+def joined(errors: Sequence[ExportError]) -> ExportError:
+    """What the app is told when exporters of one pipeline failed.
+
+    The collector's ``fanoutconsumer`` tries them all and joins their errors (``multierr``); the
+    receiver takes the first gRPC code among them and the text of all.
+    """
+    first = next((error for error in errors if error.answered), errors[0])
+    text = "; ".join(str(error) for error in errors)
+    return ExportError(text, app_status=first.app_status, answered=first.answered)
 
 
 @dataclass(frozen=True)
@@ -63,7 +79,7 @@ class OtlpHttpExporter:
     async def export(self, payload: bytes, payload_format: PayloadFormat) -> None:
         """Returns when the backend has taken it; raises ``ExportError``."""
         if self._client is None:
-            raise ExportError(f"{self.name} has no endpoint", app_status=503)
+            raise ExportError(f"{self.name} has no endpoint", app_status=503, answered=False)
         headers = {
             **self._headers,
             "Content-Type": otlp.CONTENT_TYPES[payload_format.encoding],
@@ -73,7 +89,9 @@ class OtlpHttpExporter:
             answer = await self._client.post(payload, headers)
         except SendError as error:
             raise ExportError(
-                f'failed to make an HTTP request: Post "{self.endpoint}": {error}', app_status=503
+                f'failed to make an HTTP request: Post "{self.endpoint}": {error}',
+                app_status=503,
+                answered=False,
             ) from error
         if 200 <= answer.status <= 299:
             self._log_partial_success(answer, payload_format)
@@ -94,11 +112,13 @@ class OtlpHttpExporter:
         if reason:
             message += f", Message={reason}, Details=[]"
         if answer.status in _RETRYABLE:
-            return ExportError(message, app_status=429 if answer.status == 429 else 503)
+            app_status = 429 if answer.status == 429 else 503
+            return ExportError(message, app_status=app_status, answered=True)
         code = _PASSED_ON.get(answer.status, "Unknown")
         return ExportError(
             f"Permanent error: rpc error: code = {code} desc = {message}",
             app_status=answer.status if answer.status in _PASSED_ON else 500,
+            answered=True,
         )
 
     def _log_partial_success(self, answer: Answer, payload_format: PayloadFormat) -> None:

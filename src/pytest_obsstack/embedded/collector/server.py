@@ -18,27 +18,28 @@ from pytest_obsstack.embedded.collector.exporter import (
     ExportError,
     OtlpHttpExporter,
     PayloadFormat,
+    joined,
 )
 from pytest_obsstack.embedded.collector.page import CONTENT_TYPES, MetricsPage, negotiate
 from pytest_obsstack.embedded.collector.points import Batch, PointReader
 from pytest_obsstack.embedded.collector.receiver import OtlpEndpoint, Outcome
 from pytest_obsstack.embedded.collector.settings import CollectorSettings
-from pytest_obsstack.embedded.collector.telemetry import EXPORTERS, Telemetry
+from pytest_obsstack.embedded.collector.telemetry import Telemetry
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
 from pytest_obsstack.wire import otlp
 
 log = logging.getLogger("obsstack.embedded.collector")
 
 _NS = 1_000_000_000
-_FORWARDED: tuple[otlp.Signal, ...] = ("traces", "logs")
+_PAGE_EXPORTER = "prometheus"
 
 
 class CollectorServer:
     """See ``embedded/product.py``.
 
     The journal holds a ``traces`` or ``logs`` entry for each request that reached an exporter, with
-    its outcome, and ``metrics`` entries. Replay restores counters and metric values; it sends
-    nothing again.
+    the outcome of each exporter, and ``metrics`` entries. Replay restores counters and metric
+    values; it sends nothing again.
     """
 
     name = "collector"
@@ -59,7 +60,7 @@ class CollectorServer:
         self._reader = PointReader()
         self._accumulator = Accumulator()
         self._page = MetricsPage(self._accumulator)
-        self._exporters: dict[otlp.Signal, OtlpHttpExporter] = {}
+        self._exporters: dict[otlp.Signal, list[OtlpHttpExporter]] = {}
         # Points of the metrics requests since the last journalled one; see _consume_metrics.
         self._unchanged_points = 0
         self._unchanged_refused = 0
@@ -86,16 +87,16 @@ class CollectorServer:
 
     def configure(self, settings: CollectorSettings) -> None:
         """Take other settings at once; requests under way end with the old exporters."""
-        for exporter in self._exporters.values():
+        for exporter in self._forwarders():
             exporter.close()
         self._settings = settings
         self._logged.clear()
         self._make_exporters()
 
     def status(self) -> dict[str, Any]:
-        status = self._telemetry.status()
-        for signal, exporter in self._exporters.items():
-            status["exporters"][EXPORTERS[signal]]["endpoint"] = exporter.endpoint
+        status = self._telemetry.status(self._running())
+        for exporter in self._forwarders():
+            status["exporters"][exporter.name]["endpoint"] = exporter.endpoint
         status["series"] = len(self._accumulator)
         status["left_out"] = list(self._page.complaints())
         return status
@@ -124,37 +125,52 @@ class CollectorServer:
         if not items:
             return Outcome()
         signal = payload_format.signal
-        exporter = self._exporters[signal]
-        outcome, error = Outcome(), ""
-        if not exporter.has_endpoint:
-            # The app is not told: an exporter that is not there is no failure that it could mend.
-            error = f"{exporter.name} has no endpoint, {signal} are dropped"
-            self._log_once(error)
-        else:
+        # In the pipeline's order, one after the other: as the real one does without queues.
+        exports: dict[str, str | None] = {}
+        failures: list[ExportError] = []
+        for exporter in self._exporters[signal]:
             try:
-                await exporter.export(body, payload_format)
+                exports[exporter.name] = await self._try(exporter, body, payload_format)
             except ExportError as failure:
-                error = str(failure)
-                outcome = Outcome(failure.app_status, error)
-                log.error("Exporting failed. Dropping data. %s: %s", exporter.name, error)
-        meta: dict[str, Any] = {"encoding": payload_format.encoding, "items": items}
-        if error:
-            meta["error"] = error
-        if outcome.status != 200:
+                exports[exporter.name] = str(failure)
+                failures.append(failure)
+                log.error("Exporting failed. Dropping data. %s: %s", exporter.name, failure)
+        outcome = Outcome()
+        meta: dict[str, Any] = {
+            "encoding": payload_format.encoding,
+            "items": items,
+            "exports": exports,
+        }
+        if failures:
+            error = joined(failures)
+            outcome = Outcome(error.app_status, str(error))
             meta["refused"] = outcome.status
         self._apply_export(self._journal.append(signal, body, **meta))
         return outcome
+
+    async def _try(
+        self, exporter: OtlpHttpExporter, body: bytes, payload_format: PayloadFormat
+    ) -> str | None:
+        """None if it was sent, else why it was dropped; raises ``ExportError``."""
+        if exporter.has_endpoint:
+            await exporter.export(body, payload_format)
+            return None
+        # The app is not told: an exporter that is not there is no failure that it could mend.
+        error = f"{exporter.name} has no endpoint, {payload_format.signal} are dropped"
+        self._log_once(error)
+        return error
 
     def _apply_export(self, entry: JournalEntry) -> None:
         signal: otlp.Signal = "traces" if entry.kind == "traces" else "logs"
         items: int = entry.meta["items"]
         counted = self._telemetry.refused if "refused" in entry.meta else self._telemetry.accepted
         counted[signal] += items
-        error: str | None = entry.meta.get("error")
-        if error is None:
-            self._telemetry.record_sent(signal, items)
-        else:
-            self._telemetry.record_failure(signal, items, error, entry.received_ns)
+        exports: dict[str, str | None] = entry.meta["exports"]
+        for exporter, error in exports.items():
+            if error is None:
+                self._telemetry.record_sent(exporter, items)
+            else:
+                self._telemetry.record_failure(exporter, items, error, entry.received_ns)
 
     async def _consume_metrics(self, body: bytes, encoding: otlp.Encoding) -> Outcome:
         batch = self._reader.read(otlp.decode_metrics(body, encoding))
@@ -188,29 +204,41 @@ class CollectorServer:
         if batch.refusals:
             first = batch.refusals[0]
             self._telemetry.record_failure(
-                "metrics", 0, f"dropped metric {first.metric}: {first.reason}", received_ns
+                _PAGE_EXPORTER, 0, f"dropped metric {first.metric}: {first.reason}", received_ns
             )
         else:
-            self._telemetry.record_sent("metrics", 0)
+            self._telemetry.record_sent(_PAGE_EXPORTER, 0)
         self._accumulator.apply(batch.observations, received_ns)
 
     def _count_points(self, points: int, refused: int) -> None:
         self._telemetry.accepted["metrics"] += points
-        self._telemetry.sent["metrics"] += points - refused
-        self._telemetry.send_failed["metrics"] += refused
+        self._telemetry.sent[_PAGE_EXPORTER] += points - refused
+        self._telemetry.send_failed[_PAGE_EXPORTER] += refused
 
     def _make_exporters(self) -> None:
         settings = self._settings
-        endpoints = {
-            "traces": (settings.traces_endpoint, settings.traces_headers),
-            "logs": (settings.logs_endpoint, settings.logs_headers),
+        told = {
+            "otlp_http/tempo": (settings.tempo_endpoint, {}),
+            "otlp_http/sentry": (settings.traces_endpoint, settings.traces_headers),
+            "otlp_http/loki": (settings.logs_endpoint, settings.logs_headers),
+        }
+        pipelines: dict[otlp.Signal, tuple[str, ...]] = {
+            "traces": settings.traces_exporters,
+            "logs": ("otlp_http/loki",),
         }
         self._exporters = {
-            signal: OtlpHttpExporter(
-                EXPORTERS[signal], *endpoints[signal], timeout_s=settings.export_timeout_s
-            )
-            for signal in _FORWARDED
+            signal: [
+                OtlpHttpExporter(name, *told[name], timeout_s=settings.export_timeout_s)
+                for name in names
+            ]
+            for signal, names in pipelines.items()
         }
+
+    def _forwarders(self) -> list[OtlpHttpExporter]:
+        return [exporter for exporters in self._exporters.values() for exporter in exporters]
+
+    def _running(self) -> set[str]:
+        return {_PAGE_EXPORTER, *(exporter.name for exporter in self._forwarders())}
 
     def _log_once(self, text: str) -> None:
         if text not in self._logged:
@@ -251,7 +279,7 @@ class CollectorServer:
         )
 
     async def _get_telemetry(self, _: Request) -> Response:
-        page = self._telemetry.page(uptime_s=self._uptime_ns() / _NS)
+        page = self._telemetry.page(self._running(), uptime_s=self._uptime_ns() / _NS)
         return Response(page, headers={"content-type": CONTENT_TYPES["text"]})
 
     async def _get_config(self, _: Request) -> Response:

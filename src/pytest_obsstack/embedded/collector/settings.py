@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 _TYPES: dict[str, tuple[type, ...]] = {
     "traces_endpoint": (str,),
     "traces_headers": (Mapping,),
+    "tempo_endpoint": (str,),
     "logs_endpoint": (str,),
     "logs_headers": (Mapping,),
     "export_timeout_s": (int, float),
@@ -31,6 +32,9 @@ class CollectorSettings:
     """Of ``otlp_http/sentry``: the whole URL, path included."""
     traces_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     """Sent with every traces request; ``x-sentry-auth`` holds the DSN's key."""
+    tempo_endpoint: str = ""
+    """Of ``otlp_http/tempo``: the whole URL, path included. Without it there is no such exporter.
+    With it and no ``traces_endpoint`` there is no ``otlp_http/sentry``: that tracker takes none."""
     logs_endpoint: str = ""
     """Of ``otlp_http/loki``: the whole URL, path included."""
     logs_headers: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -53,6 +57,7 @@ class CollectorSettings:
                     raise ValueError(f"{name}: expected printable ASCII text for {header}")
         for name, endpoint in (
             ("traces_endpoint", self.traces_endpoint),
+            ("tempo_endpoint", self.tempo_endpoint),
             ("logs_endpoint", self.logs_endpoint),
         ):
             if endpoint and not _is_http_url(endpoint):
@@ -71,6 +76,13 @@ class CollectorSettings:
                 raise ValueError(f"collector settings: expected {name} as {kinds}, found {value!r}")
         return cls(**data)
 
+    @property
+    def traces_exporters(self) -> tuple[str, ...]:
+        """The ids of the exporters of the traces pipeline, in its order."""
+        tempo = ("otlp_http/tempo",) if self.tempo_endpoint else ()
+        sentry = ("otlp_http/sentry",) if self.traces_endpoint or not tempo else ()
+        return (*tempo, *sentry)
+
     def effective_config(self) -> dict[str, Any]:
         """The configuration file that a real collector would need, secrets redacted."""
         return {
@@ -78,9 +90,7 @@ class CollectorSettings:
                 "otlp": {"protocols": {"http": {"max_request_body_size": self.max_request_bytes}}}
             },
             "exporters": {
-                "otlp_http/sentry": self._otlp_http(
-                    "traces_endpoint", self.traces_endpoint, self.traces_headers
-                ),
+                **{name: self._traces_exporter(name) for name in self.traces_exporters},
                 "prometheus": {
                     "send_timestamps": True,
                     "enable_open_metrics": True,
@@ -96,12 +106,17 @@ class CollectorSettings:
             "service": {
                 "extensions": ["health_check"],
                 "pipelines": {
-                    "traces": {"receivers": ["otlp"], "exporters": ["otlp_http/sentry"]},
+                    "traces": {"receivers": ["otlp"], "exporters": list(self.traces_exporters)},
                     "metrics": {"receivers": ["otlp"], "exporters": ["prometheus"]},
                     "logs": {"receivers": ["otlp"], "exporters": ["otlp_http/loki"]},
                 },
             },
         }
+
+    def _traces_exporter(self, name: str) -> dict[str, Any]:
+        if name == "otlp_http/tempo":
+            return self._otlp_http("traces_endpoint", self.tempo_endpoint, {})
+        return self._otlp_http("traces_endpoint", self.traces_endpoint, self.traces_headers)
 
     def _otlp_http(
         self, endpoint_name: str, endpoint: str, headers: Mapping[str, str]

@@ -7,6 +7,7 @@ collector a counter shows only once it has counted; here all are there from the 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,12 +20,13 @@ ITEMS: dict[Signal, str] = {
 }
 """What a request of each signal holds, in the words of the telemetry."""
 
-EXPORTERS: dict[Signal, str] = {
-    "traces": "otlp_http/sentry",
-    "metrics": "prometheus",
-    "logs": "otlp_http/loki",
+EXPORTERS: dict[str, Signal] = {
+    "otlp_http/tempo": "traces",
+    "otlp_http/sentry": "traces",
+    "prometheus": "metrics",
+    "otlp_http/loki": "logs",
 }
-"""The exporter of each signal, by its id in the configuration."""
+"""What each exporter takes, by its id in the configuration."""
 
 _HELP = {
     "receiver_accepted": "Number of {} successfully pushed into the pipeline.",
@@ -43,46 +45,47 @@ class LastError:
 
 
 class Telemetry:
-    """Counters of items by signal, and each exporter's last error."""
+    """Counters of items, the receiver's by signal and the exporters' by id, and last errors."""
 
     def __init__(self) -> None:
         self.accepted: Counter[Signal] = Counter()
         self.refused: Counter[Signal] = Counter()
-        self.sent: Counter[Signal] = Counter()
-        self.send_failed: Counter[Signal] = Counter()
-        self._last_errors: dict[Signal, LastError] = {}
-        self._failing: set[Signal] = set()
+        self.sent: Counter[str] = Counter()
+        self.send_failed: Counter[str] = Counter()
+        self._last_errors: dict[str, LastError] = {}
+        self._failing: set[str] = set()
 
-    def record_sent(self, signal: Signal, items: int) -> None:
+    def record_sent(self, exporter: str, items: int) -> None:
         """Count items that a backend took; its exporter works again, if it had failed."""
-        self.sent[signal] += items
-        self._failing.discard(signal)
+        self.sent[exporter] += items
+        self._failing.discard(exporter)
 
-    def record_failure(self, signal: Signal, items: int, text: str, time_ns: int) -> None:
+    def record_failure(self, exporter: str, items: int, text: str, time_ns: int) -> None:
         """Count items that an exporter lost and remember why."""
-        self.send_failed[signal] += items
-        self._last_errors[signal] = LastError(text, time_ns)
-        self._failing.add(signal)
+        self.send_failed[exporter] += items
+        self._last_errors[exporter] = LastError(text, time_ns)
+        self._failing.add(exporter)
 
-    def page(self, *, uptime_s: float) -> str:
-        """The page in the text format 0.0.4."""
+    def page(self, running: Collection[str], *, uptime_s: float) -> str:
+        """The page in the text format 0.0.4; ``running`` are the exporters that there are."""
         lines: list[str] = []
-        for counted, counter in (
+        for counted, received in (
             ("receiver_accepted", self.accepted),
             ("receiver_refused", self.refused),
+        ):
+            for signal in ITEMS:
+                name = _family(lines, counted, signal)
+                lines.append(f'{name}{{receiver="otlp",transport="http"}} {received[signal]}')
+        for counted, exported in (
             ("exporter_sent", self.sent),
             ("exporter_send_failed", self.send_failed),
         ):
-            for signal, items in ITEMS.items():
-                name = f"otelcol_{counted}_{items}_total"
-                if counted.startswith("receiver"):
-                    labels = 'receiver="otlp",transport="http"'
-                else:
-                    labels = f'exporter="{EXPORTERS[signal]}"'
+            for signal in ITEMS:
+                name = _family(lines, counted, signal)
                 lines += [
-                    f"# HELP {name} {_HELP[counted].format(items.replace('_', ' '))}",
-                    f"# TYPE {name} counter",
-                    f"{name}{{{labels}}} {counter[signal]}",
+                    f'{name}{{exporter="{exporter}"}} {exported[exporter]}'
+                    for exporter in self._shown(running)
+                    if EXPORTERS[exporter] == signal
                 ]
         name = "otelcol_process_uptime_seconds_total"
         lines += [
@@ -92,7 +95,7 @@ class Telemetry:
         ]
         return "\n".join(lines) + "\n"
 
-    def status(self) -> dict[str, Any]:
+    def status(self, running: Collection[str]) -> dict[str, Any]:
         """The same as JSON: ``receiver`` by kind of item, ``exporters`` by id."""
         return {
             "receiver": {
@@ -100,17 +103,36 @@ class Telemetry:
                 for signal, items in ITEMS.items()
             },
             "exporters": {
-                EXPORTERS[signal]: {
-                    "items": items,
-                    "sent": self.sent[signal],
-                    "send_failed": self.send_failed[signal],
-                    "last_error": self._last_error(signal),
-                    "failing": signal in self._failing,
+                exporter: {
+                    "items": ITEMS[EXPORTERS[exporter]],
+                    "sent": self.sent[exporter],
+                    "send_failed": self.send_failed[exporter],
+                    "last_error": self._last_error(exporter),
+                    "failing": exporter in self._failing,
                 }
-                for signal, items in ITEMS.items()
+                for exporter in self._shown(running)
             },
         }
 
-    def _last_error(self, signal: Signal) -> dict[str, Any] | None:
-        error = self._last_errors.get(signal)
+    def _shown(self, running: Collection[str]) -> list[str]:
+        """The exporters that there are, and those that have counted before they were taken out."""
+        return [
+            exporter
+            for exporter in EXPORTERS
+            if exporter in running or self.sent[exporter] or self.send_failed[exporter]
+        ]
+
+    def _last_error(self, exporter: str) -> dict[str, Any] | None:
+        error = self._last_errors.get(exporter)
         return None if error is None else {"text": error.text, "time_ns": error.time_ns}
+
+
+def _family(lines: list[str], counted: str, signal: Signal) -> str:
+    """The metric's name; its comments are added to the lines."""
+    items = ITEMS[signal]
+    name = f"otelcol_{counted}_{items}_total"
+    lines += [
+        f"# HELP {name} {_HELP[counted].format(items.replace('_', ' '))}",
+        f"# TYPE {name} counter",
+    ]
+    return name

@@ -37,7 +37,7 @@ def check(product: str) -> str:
         found = _status_line(port, path)
     except OSError as error:
         return f"{what} {error.strerror or error}"
-    return "" if found.split(" ")[1:2] == ["200"] else f"{what} {found or 'no answer'!r}"
+    return "" if found.split(" ")[1:2] == ["200"] else f"{what} {found or 'no answer'}"
 
 
 def _status_line(port: int, path: str) -> str:

@@ -42,12 +42,13 @@ def _collector(variables: Variables) -> Loaded:
     from pytest_obsstack.embedded.collector.server import CollectorServer
     from pytest_obsstack.embedded.collector.settings import CollectorSettings
 
-    public_key = variables.text("SENTRY_PUBLIC_KEY")
+    public_key = variables.public_key("SENTRY_PUBLIC_KEY")
     told = {
         "traces_endpoint": variables.url("SENTRY_OTLP_TRACES_ENDPOINT"),
         "traces_headers": (
             {"x-sentry-auth": f"sentry sentry_key={public_key}"} if public_key else {}
         ),
+        "tempo_endpoint": variables.url("TEMPO_OTLP_TRACES_ENDPOINT"),
         "logs_endpoint": variables.url("LOKI_OTLP_LOGS_ENDPOINT"),
     }
     return CollectorServer, _settings(CollectorSettings, told, variables)

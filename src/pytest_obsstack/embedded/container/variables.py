@@ -38,6 +38,16 @@ class Variables:
             raise BadVariable(f"{name}: expected an http or https URL, found {value!r}")
         return value
 
+    def public_key(self, name: str) -> str:
+        """The key of a DSN. It is not told in the error: what stands there may be a secret."""
+        value = self.text(name)
+        if not (value.isascii() and all(sign.isalnum() or sign in "-_." for sign in value)):
+            raise BadVariable(
+                f"{name}: expected what stands before the @ of a DSN, "
+                f"found {len(value)} characters of which some cannot be in a key"
+            )
+        return value
+
     def port(self, usual: int) -> int:
         """Where to listen instead of ``usual``; 0 is any free port."""
         name = port_variable(usual)
