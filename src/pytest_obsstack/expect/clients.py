@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.prometheus.client import PrometheusClient
     from pytest_obsstack.clients.sentry.client import SentryClient
     from pytest_obsstack.clients.spans import SpanStore
+    from pytest_obsstack.clients.tempo.client import TempoClient
     from pytest_obsstack.providers.stack import Stack
 
 
@@ -50,6 +51,14 @@ class Clients:
             raise self._missing("loki", "a Loki")
         return LokiClient(self._stack.endpoints.loki, writable="writes" in self._stack.capabilities)
 
+    @cached_property
+    def tempo(self) -> TempoClient:
+        from pytest_obsstack.clients.tempo.client import TempoClient
+
+        if self._stack.endpoints.tempo is None:
+            raise self._missing("tempo", "a Tempo")
+        return TempoClient(self._stack.endpoints.tempo)
+
     @property
     def traces(self) -> SpanStore:
         """The store of OpenTelemetry spans that expectations ask: the error tracker, else Tempo."""
@@ -65,6 +74,8 @@ class Clients:
         stores: list[SpanStore] = []
         if "tracker_spans" in self._stack.capabilities:
             stores.append(SentrySpanStore(self.sentry))
+        if self._stack.endpoints.tempo is not None:
+            stores.append(self.tempo)
         return tuple(stores)
 
     @cached_property
@@ -79,7 +90,7 @@ class Clients:
 
     def close(self) -> None:
         """Close the connections of the clients that were used."""
-        for name in ("sentry", "prometheus", "loki", "collector"):
+        for name in ("sentry", "prometheus", "loki", "tempo", "collector"):
             client = self.__dict__.get(name)
             if client is not None:
                 client.close()
