@@ -7,8 +7,9 @@ always; whether there is anything on it is said by ``results="true"``.
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -20,6 +21,11 @@ from pytest_obsstack.errors import BackendRefused, ObsstackError
 MAX_PAGE_SIZE = 100
 """What Sentry gives on one page at most."""
 MAX_PAGES = 1000
+REMEMBERED = 512
+"""How many answers that never change a client keeps, of each kind."""
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w-]+=\"[^\"]*\")*)")
 _ATTRIBUTE = re.compile(r"([\w-]+)=\"([^\"]*)\"")
@@ -79,3 +85,10 @@ def rows(api: ApiClient, url_path: str, params: QueryParams) -> Iterator[Any]:
     for page in pages(api, url_path, params):
         data = fields.mapping(page, f"GET {url_path}").get("data")
         yield from fields.items(data, f"field 'data' of GET {url_path}")
+
+
+def remember(known: OrderedDict[K, V], key: K, value: V) -> None:
+    """Keep an answer that never changes, instead of the oldest where there are enough."""
+    known[key] = value
+    if len(known) > REMEMBERED:
+        known.popitem(last=False)

@@ -1,7 +1,7 @@
 """The client of Sentry's ``/api/0``: what arrived, as typed values.
 
-Reference: https://docs.sentry.io/api/. Servers that differ (GlitchTip, Bugsink) get adapters of
-their own.
+Reference: https://docs.sentry.io/api/. Servers that differ (GlitchTip, Bugsink) have clients of
+their own; ``tracker.Tracker`` is what all have in common.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_
 from pytest_obsstack.clients.sentry import explore
 from pytest_obsstack.clients.sentry.accounts import SentryAccounts
 from pytest_obsstack.clients.sentry.alerts import SentryAlerts
-from pytest_obsstack.clients.sentry.api import MAX_PAGE_SIZE, is_missing, listed, path, rows
+from pytest_obsstack.clients.sentry.api import (
+    MAX_PAGE_SIZE,
+    is_missing,
+    listed,
+    path,
+    remember,
+    rows,
+)
 from pytest_obsstack.clients.sentry.event import Event, parse_event
 from pytest_obsstack.clients.sentry.issue import (
     Attachment,
@@ -30,6 +37,7 @@ from pytest_obsstack.clients.sentry.issue import (
     Release,
     Tag,
     TagValue,
+    id_of,
     parse_attachment,
     parse_issue,
     parse_outcome,
@@ -37,11 +45,11 @@ from pytest_obsstack.clients.sentry.issue import (
     parse_tag,
     parse_tag_value,
 )
+from pytest_obsstack.clients.sentry.tracker import SENTRY, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import BackendRefused, ObsstackError
 
-_REMEMBERED = 512
 _ADVICE = {
     401: "give a valid auth token of this Sentry server",
     403: "give the token the scopes of this call: event:read, project:read, org:read to look; "
@@ -90,6 +98,10 @@ class SentryClient:
         self._events: OrderedDict[tuple[str, str], Raw] = OrderedDict()
         self._spans: OrderedDict[tuple[str, str], Raw] = OrderedDict()
 
+    @property
+    def traits(self) -> TrackerTraits:
+        return SENTRY
+
     def close(self) -> None:
         self._api.close()
         self._web.close()
@@ -125,6 +137,11 @@ class SentryClient:
             raise
         config = fields.mapping(answer, "the client configuration")
         return fields.optional_text(fields.optional_mapping(config, "version"), "current")
+
+    def issues_url(self, issue_id: str | None = None) -> str:
+        """The page of an issue, or that of the list."""
+        page = f"{self.url}/organizations/{self.organization}/issues/"
+        return page if issue_id is None else f"{page}{issue_id}/"
 
     def get(self, url_path: str, **params: Any) -> Any:
         """The parsed JSON of any path below ``/api/0``: for what this client has no method for."""
@@ -168,27 +185,29 @@ class SentryClient:
 
     def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
         """Resolve, ignore or reopen an issue."""
-        url_path = self._org("issues", _id(issue))
+        url_path = self._org("issues", id_of(issue))
         response = self._api.request("PUT", url_path, json={"status": status})
         return parse_issue(self._api.json_of(response))
 
     def issue_events(self, issue: Issue | str, *, limit: int = MAX_PAGE_SIZE) -> tuple[Event, ...]:
         """The first ``limit`` events of an issue with their whole bodies, newest first."""
         params = {"full": "1", "per_page": min(limit, MAX_PAGE_SIZE)}
-        found = listed(self._api, self._org("issues", _id(issue), "events"), params)
+        found = listed(self._api, self._org("issues", id_of(issue), "events"), params)
         return tuple(map(parse_event, islice(found, limit)))
 
     def latest_event(self, issue: Issue | str) -> Event:
-        return parse_event(self._api.get_json(self._org("issues", _id(issue), "events", "latest")))
+        return parse_event(
+            self._api.get_json(self._org("issues", id_of(issue), "events", "latest"))
+        )
 
     def tags(self, issue: Issue | str) -> tuple[Tag, ...]:
         """The tags of an issue's events, with their most frequent values."""
-        found = listed(self._api, self._org("issues", _id(issue), "tags"))
+        found = listed(self._api, self._org("issues", id_of(issue), "tags"))
         return tuple(map(parse_tag, found))
 
     def tag_values(self, issue: Issue | str, key: str) -> tuple[TagValue, ...]:
         """All values of one tag of an issue."""
-        found = listed(self._api, self._org("issues", _id(issue), "tags", key, "values"))
+        found = listed(self._api, self._org("issues", id_of(issue), "tags", key, "values"))
         return tuple(map(parse_tag_value, found))
 
     # Events
@@ -223,7 +242,12 @@ class SentryClient:
 
     # Traces
 
-    def events_of_trace(self, trace_id: str) -> tuple[Event, ...]:
+    def events_of_trace(
+        self,
+        trace_id: str,
+        *,
+        since_s: float | None = None,  # noqa: ARG002 - for trackers that cannot search by trace
+    ) -> tuple[Event, ...]:
         """The error events of a trace, of every project, oldest first.
 
         An event that the index knows but whose body cannot be read yet is not among them: it has
@@ -255,7 +279,7 @@ class SentryClient:
             )
             params = {"trace_id": trace_id, "item_type": "spans"}
             found = explore.parse_span_attributes(self._api.get_json(url_path, params))
-            _remember(self._spans, key, found)
+            remember(self._spans, key, found)
         return found
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
@@ -335,7 +359,7 @@ class SentryClient:
             raw = fields.mapping(
                 self._api.get_json(self._event_path(event_id, project)), "an event"
             )
-            _remember(self._events, key, raw)
+            remember(self._events, key, raw)
         return raw
 
     def _event_if_there(self, row: explore.ErrorRow) -> Raw | None:
@@ -369,13 +393,3 @@ class SentryClient:
                 advice=f"give the {name}'s slug",
             )
         return value
-
-
-def _id(issue: Issue | str) -> str:
-    return issue.id if isinstance(issue, Issue) else issue
-
-
-def _remember(known: OrderedDict[tuple[str, str], Raw], key: tuple[str, str], raw: Raw) -> None:
-    known[key] = raw
-    if len(known) > _REMEMBERED:
-        known.popitem(last=False)

@@ -34,7 +34,8 @@ class Issue:
     """``new``, ``ongoing``, ``regressed``, ``escalating``, ``archived_…``."""
     count: int
     """Number of events."""
-    user_count: int
+    user_count: int | None
+    """Number of different users; ``None`` where the tracker does not count them."""
     first_seen: datetime | None
     last_seen: datetime | None
     first_release: str | None
@@ -113,6 +114,10 @@ class Outcome:
     reason: str | None
     quantity: int
     raw: Raw = field(repr=False, compare=False)
+
+
+def id_of(issue: Issue | str) -> str:
+    return issue.id if isinstance(issue, Issue) else issue
 
 
 def parse_issue(raw: Any) -> Issue:

@@ -1,0 +1,315 @@
+"""GlitchTip: Sentry's own paths as far as it has them, and what it lacks put together here.
+
+Checked on 5.2. It keeps errors, their issues and tags, and releases. Of transactions it tells ids
+and times only, of spans and logs nothing; it has no search by trace. Its answers leave an event's
+level and transaction to another page, count no users and name no culprit.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import httpx
+
+from pytest_obsstack.clients import fields
+from pytest_obsstack.clients.fields import Raw
+from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.sentry.accounts import SentryAccounts
+from pytest_obsstack.clients.sentry.api import is_missing, listed, path, remember
+from pytest_obsstack.clients.sentry.event import Event, parse_event
+from pytest_obsstack.clients.sentry.explore import SpanRow
+from pytest_obsstack.clients.sentry.issue import (
+    Attachment,
+    Issue,
+    IssueStatus,
+    Outcome,
+    Release,
+    Tag,
+    TagValue,
+    id_of,
+    parse_issue,
+    parse_release,
+    parse_tag,
+)
+from pytest_obsstack.clients.sentry.listing import newest_until
+from pytest_obsstack.clients.sentry.search import checked, trace_term
+from pytest_obsstack.clients.sentry.tracker import (
+    Ordering,
+    TrackerTraits,
+    not_shown,
+    oldest_first,
+)
+from pytest_obsstack.clients.sentry.transaction import TransactionEvent
+from pytest_obsstack.endpoints import SentryEndpoint
+from pytest_obsstack.errors import BackendRefused, ObsstackError
+
+PRODUCT = "GlitchTip"
+GLITCHTIP = TrackerTraits(
+    PRODUCT,
+    frozenset({"issues", "tags", "breadcrumbs", "releases", "ui"}),
+    Ordering(
+        unproven="GlitchTip does not show transactions by trace, and its workers store errors and "
+        "transactions in batches of their own, so nothing that it shows proves that no error will "
+        "follow",
+        instead="assert absence and exact numbers on a tracker that can prove them (--obs-use "
+        "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
+    ),
+    counts_outcomes=False,
+)
+
+_PAGE_SIZE = 100
+_FIRST_PAGE_SIZE = 20
+"""Whole bodies are listed, and a test's own events are mostly among the newest few."""
+_SENTRYS_OWN_KEYS = (
+    "trace",
+    "timestamp",
+    "firstSeen",
+    "lastSeen",
+    "assigned",
+    "bookmarks",
+    "times",
+)
+_ADVICE = {
+    401: "give a valid auth token of this GlitchTip",
+    403: "give the token the scopes of this call: event:read, project:read, org:read and "
+    "project:releases to look; project:write, team:write, org:write to set up",
+    404: "check the organisation, the project and the id, and that the token's user is a member",
+}
+
+
+class GlitchTipClient:
+    """GlitchTip's API for one organisation and project, those of the endpoint.
+
+    ``accounts`` sets up organisations, projects and keys. See ``Tracker`` for what the methods
+    give, and for the errors.
+    """
+
+    def __init__(
+        self,
+        endpoint: SentryEndpoint,
+        *,
+        writable: bool = True,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = endpoint
+        token = endpoint.token
+        settings: dict[str, Any] = {
+            "secrets": (token, endpoint.admin_password),
+            "writable": writable,
+            "timeout_s": timeout_s,
+            "max_rate_limit_wait_s": max_rate_limit_wait_s,
+            "transport": transport,
+            "sleep": sleep,
+        }
+        url = endpoint.url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._api = ApiClient(PRODUCT, f"{url}/api/0", headers=headers, advice=_ADVICE, **settings)
+        self._web = ApiClient(PRODUCT, url, **settings)
+        self.accounts = SentryAccounts(self._api)
+        # Neither ever changes: an event, and its page with what the others leave out.
+        self._events: OrderedDict[str, Event] = OrderedDict()
+        self._stored: OrderedDict[str, Raw] = OrderedDict()
+
+    @property
+    def traits(self) -> TrackerTraits:
+        return GLITCHTIP
+
+    def close(self) -> None:
+        self._api.close()
+        self._web.close()
+
+    @property
+    def url(self) -> str:
+        return self._web.url
+
+    @property
+    def organization(self) -> str:
+        """The organisation's slug; ``ObsstackError`` where the endpoint has none."""
+        return self._required(self.endpoint.organization, "organization")
+
+    @property
+    def project(self) -> str:
+        """The project's slug; ``ObsstackError`` where the endpoint has none."""
+        return self._required(self.endpoint.project, "project")
+
+    def health(self) -> None:
+        self._web.get("/_health/")
+
+    def version(self) -> str | None:
+        settings = fields.mapping(self._web.get_json("/api/settings/"), "the settings")
+        return fields.optional_text(settings, "version")
+
+    def issues_url(self, issue_id: str | None = None) -> str:
+        page = f"{self.url}/{self.organization}/issues"
+        return page if issue_id is None else f"{page}/{issue_id}"
+
+    def get(self, url_path: str, **params: Any) -> Any:
+        """The parsed JSON of any path below ``/api/0``: for what this client has no method for."""
+        return self._api.get_json("/" + url_path.lstrip("/"), params)
+
+    # Issues
+
+    def issue(self, issue_id: str) -> Issue:
+        """The issue; its culprit is that of its latest event, as in Sentry."""
+        issue = parse_issue(self._api.get_json(path("issues", issue_id)))
+        return replace(
+            issue,
+            culprit=self.latest_event(issue).culprit,
+            user_count=_user_count(issue, self.tags(issue)),
+        )
+
+    def issues(self, query: str = "", *, limit: int = _PAGE_SIZE) -> tuple[Issue, ...]:
+        """Knows ``tag:value``, ``is:``, ``has:``, ``level:`` and text; ``trace:`` alone."""
+        trace_id = trace_term(query)
+        if trace_id is not None:
+            ids = dict.fromkeys(event.issue_id for event in self.events_of_trace(trace_id))
+            return tuple(self.issue(issue_id) for issue_id in ids if issue_id)[:limit]
+        query = checked(PRODUCT, query, refused_keys=_SENTRYS_OWN_KEYS)
+        params = {"query": query or None, "limit": min(limit, _PAGE_SIZE)}
+        found = listed(
+            self._api, path("projects", self.organization, self.project, "issues"), params
+        )
+        # Without the numbers of users: they take a request for each issue.
+        issues = (replace(parse_issue(raw), user_count=None) for raw in found)
+        return tuple(islice(issues, limit))
+
+    def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
+        """Resolve, ignore or reopen an issue."""
+        response = self._api.request("PUT", path("issues", id_of(issue)), json={"status": status})
+        return parse_issue(self._api.json_of(response))
+
+    def issue_events(self, issue: Issue | str, *, limit: int = _PAGE_SIZE) -> tuple[Event, ...]:
+        # The list has other field names throughout, so only the ids are taken from it.
+        params = {"limit": min(limit, _PAGE_SIZE)}
+        found = listed(self._api, path("issues", id_of(issue), "events"), params)
+        rows = (fields.mapping(row, "an event") for row in islice(found, limit))
+        return tuple(self.event(fields.text(row, "id")) for row in rows)
+
+    def latest_event(self, issue: Issue | str) -> Event:
+        found = self._api.get_json(path("issues", id_of(issue), "events", "latest"))
+        return self._whole(parse_event(found))
+
+    def tags(self, issue: Issue | str) -> tuple[Tag, ...]:
+        found = listed(self._api, path("issues", id_of(issue), "tags"))
+        return tuple(map(parse_tag, found))
+
+    def tag_values(self, issue: Issue | str, key: str) -> tuple[TagValue, ...]:
+        found = self._api.get_json(path("issues", id_of(issue), "tags"), {"key": key})
+        tags = map(parse_tag, fields.items(found, "the issue's tags"))
+        return tuple(value for tag in tags if tag.key == key for value in tag.top_values)
+
+    # Events
+
+    def event(self, event_id: str) -> Event:
+        known = self._events.get(event_id)
+        if known is not None:
+            return known
+        found = self._api.get_json(
+            path("projects", self.organization, self.project, "events", event_id)
+        )
+        return self._whole(parse_event(found))
+
+    def event_json(self, event_id: str) -> Raw:
+        return self._stored_of(self.event(event_id))
+
+    def attachments(self, event_id: str) -> tuple[Attachment, ...]:  # noqa: ARG002 - keeps none
+        return ()
+
+    def attachment_content(self, event_id: str, attachment_id: str) -> bytes:  # noqa: ARG002
+        raise not_shown(PRODUCT, "attachments")
+
+    # Traces
+
+    def events_of_trace(self, trace_id: str, *, since_s: float | None = None) -> tuple[Event, ...]:
+        """Lists the project's events since then and looks into each; see ``newest_until``."""
+        newest = newest_until(
+            PRODUCT, self._listed_events(), lambda event: event.date_received, since_s=since_s
+        )
+        return oldest_first(self._whole(event) for event in newest if event.trace_id == trace_id)
+
+    def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
+        raise not_shown(PRODUCT, "transactions by trace", "transactions")
+
+    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:  # noqa: ARG002
+        raise not_shown(PRODUCT, "spans", "tracker_spans")
+
+    # Releases and outcomes
+
+    def releases(self, query: str | None = None) -> tuple[Release, ...]:
+        found = map(
+            parse_release,
+            listed(self._api, path("organizations", self.organization, "releases")),
+        )
+        # It takes the parameter and does not look at it.
+        return tuple(release for release in found if query is None or query in release.version)
+
+    def release(self, version: str) -> Release | None:
+        try:
+            return parse_release(
+                self._api.get_json(path("organizations", self.organization, "releases", version))
+            )
+        except BackendRefused as refused:
+            if is_missing(refused):
+                return None
+            raise
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
+
+    def _listed_events(self) -> Iterator[Event]:
+        """The project's events with their bodies, the last received first."""
+        url_path = path("projects", self.organization, self.project, "events")
+        for raw in listed(self._api, url_path, {"limit": _FIRST_PAGE_SIZE}):
+            yield parse_event(raw)
+
+    def _whole(self, event: Event) -> Event:
+        """The event with what only its JSON page has; asked for once."""
+        known = self._events.get(event.event_id)
+        if known is None:
+            stored = self._stored_of(event)
+            known = replace(
+                event,
+                level=fields.optional_text(stored, "level"),
+                transaction=fields.optional_text(stored, "transaction"),
+                hashes=tuple(str(part) for part in fields.optional_items(stored, "hashes")),
+            )
+            remember(self._events, event.event_id, known)
+        return known
+
+    def _stored_of(self, event: Event) -> Raw:
+        stored = self._stored.get(event.event_id)
+        if stored is None:
+            url_path = path(
+                *("organizations", self.organization, "issues", event.issue_id or ""),
+                *("events", event.event_id, "json"),
+            )
+            stored = fields.mapping(self._api.get_json(url_path), "an event's JSON")
+            remember(self._stored, event.event_id, stored)
+        return stored
+
+    def _required(self, value: str | None, name: str) -> str:
+        if value is None:
+            raise ObsstackError(
+                f"This call needs to know GlitchTip's {name}.",
+                expected=f"an endpoint with `{name}`",
+                found=f"only the URL {self.url}",
+                advice=f"give the {name}'s slug",
+            )
+        return value
+
+
+def _user_count(issue: Issue, tags: Iterable[Tag]) -> int | None:
+    """How many users the issue has, where its tags leave no doubt; GlitchTip itself says 0."""
+    of_users = {tag.key: tag for tag in tags if tag.key.startswith("user.")}
+    ids = of_users.get("user.id")
+    if ids is None:
+        return None if of_users else 0
+    return ids.unique if ids.total == issue.count else None
