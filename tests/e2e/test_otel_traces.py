@@ -8,7 +8,7 @@ from pytest_obsstack import AppSpec, Probe
 from pytest_obsstack.clients.spans import Span
 from pytest_obsstack.expect.traces import status_of
 
-pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("otlp_traces", "spans")]
+pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("spans")]
 
 CLOCK_TOLERANCE_S = 0.05
 """Between this machine's clock and the app's, and for what a server does after its response."""

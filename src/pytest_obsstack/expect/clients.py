@@ -63,7 +63,12 @@ class Clients:
     def traces(self) -> SpanStore:
         """The store of OpenTelemetry spans that expectations ask: the error tracker, else Tempo."""
         if not self.span_stores:
-            raise self._missing("tempo", "an error tracker that shows spans by trace, or a Tempo,")
+            raise ObsstackError(
+                "This stack has no store of spans.",
+                expected="a Tempo, or an error tracker that shows spans by trace",
+                found=self._has(),
+                advice='give --obs-use tempo=URL, or mark the test with obs_requires("spans")',
+            )
         return self.span_stores[0]
 
     @property
@@ -96,10 +101,13 @@ class Clients:
                 client.close()
 
     def _missing(self, component: str, what: str) -> ObsstackError:
-        has = ", ".join(self._stack.state.products) or "nothing"
         return ObsstackError(
             f"This stack has no {component}.",
             expected=f"{what} that can be asked",
-            found=f"--obs-stack={self._stack.kind} with {has}",
+            found=self._has(),
             advice=f"give --obs-use {component}=URL, or mark the test with obs_requires",
         )
+
+    def _has(self) -> str:
+        products = ", ".join(self._stack.state.products) or "nothing"
+        return f"--obs-stack={self._stack.kind} with {products}"

@@ -86,6 +86,13 @@ def spans_settled(context: Context, store: SpanStore | None = None) -> Settled:
     unknown = never_tells(context)
     if unknown is not None:
         return unknown
+    if store is None and not context.clients.span_stores:
+        return Settled(
+            "nothing on this stack can be asked for the spans of the requests",
+            polls=0,
+            advice="add a Tempo (--obs-use tempo=URL), or let the app tell its last log record "
+            "(AppSpec.last_log_line)",
+        )
     asked = context.clients.traces if store is None else store
     where = f" in {asked.store_name}"
     return _fence(context, "server span", where, lambda: _server_spans(context, asked))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,12 +17,15 @@ from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.clients.series import QueryResult, Sample, Series
+from pytest_obsstack.clients.spans import Span
+from pytest_obsstack.clients.tempo.models import TempoSpan
 from pytest_obsstack.endpoints import (
     CollectorEndpoint,
     Endpoints,
     LokiEndpoint,
     PrometheusEndpoint,
     SentryEndpoint,
+    TempoEndpoint,
 )
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.clients import Clients
@@ -115,6 +119,29 @@ class FakeLoki(Backend):
 
 
 @dataclass
+class FakeTempo(Backend):
+    """Holds one trace, ``TRACE``; a stack has it only after ``Bench.add_tempo``."""
+
+    spans: list[TempoSpan] = field(default_factory=list)
+    store_name: str = "Tempo"
+
+    def otlp_spans(self, trace_id: str) -> tuple[TempoSpan, ...]:
+        self.asked()
+        return tuple(self.spans) if trace_id == TRACE else ()
+
+    def whole(self, trace_id: str, span: Span) -> Span:
+        assert trace_id == TRACE
+        return span
+
+    def span_texts(self, trace_id: str) -> Iterator[tuple[str, str]]:
+        for span in self.otlp_spans(trace_id):
+            yield f"Tempo span {span.name}", json.dumps(span.raw)
+
+    def trace_url(self, trace_id: str) -> str:
+        return f"http://127.0.0.1:3200/api/v2/traces/{trace_id}"
+
+
+@dataclass
 class FakePrometheus(Backend):
     """Answers plain selectors, their ranges, and the newest sample's time, from ``samples``."""
 
@@ -179,21 +206,23 @@ class FakeCollector(Backend):
     accepted: dict[Signal, int] = field(default_factory=dict)
     sent: dict[Signal, int] = field(default_factory=dict)
     failed: dict[Signal, int] = field(default_factory=dict)
-
-    def reading(self) -> CollectorReading:
-        self.asked()
-        exporters: dict[Signal, str] = {
+    exporters: dict[Signal, str] = field(
+        default_factory=lambda: {
             "spans": "otlp_http/sentry",
             "log_records": "otlp_http/loki",
             "metric_points": "prometheus",
         }
+    )
+
+    def reading(self) -> CollectorReading:
+        self.asked()
         return CollectorReading(
             {("otlp", signal): Counts(accepted=count) for signal, count in self.accepted.items()},
             {
                 (exporter, signal): Counts(
                     sent=self.sent.get(signal, 0), send_failed=self.failed.get(signal, 0)
                 )
-                for signal, exporter in exporters.items()
+                for signal, exporter in self.exporters.items()
             },
         )
 
@@ -203,6 +232,7 @@ class FakeStack:
     """A steerable stack, unless ``steerable`` says otherwise."""
 
     endpoints: Endpoints
+    state: Any = field(default_factory=lambda: SimpleNamespace(products={"sentry": None}))
     capabilities: frozenset[str] = EMBEDDED
     kind: str = "embedded"
     steerable: bool = True
@@ -225,7 +255,7 @@ class FakeStack:
             }
             for name, text in self.exporter_errors.items()
         }
-        return {"products": {"collector": {"exporters": exporters}}}
+        return {"collector": {"exporters": exporters}}
 
 
 @dataclass
@@ -238,6 +268,15 @@ class Bench:
     loki: FakeLoki
     prometheus: FakePrometheus
     collector: FakeCollector
+    tempo: FakeTempo
+
+    def add_tempo(self, *, tracker_spans: bool) -> None:
+        """Let the stack have a Tempo, beside a tracker that shows spans or one that does not."""
+        self.stack.endpoints = replace(
+            self.stack.endpoints, tempo=TempoEndpoint("http://127.0.0.1:3200")
+        )
+        if not tracker_spans:
+            self.stack.capabilities -= {"tracker_spans"}
 
 
 def app_facts(
@@ -287,15 +326,18 @@ def bench(
     With the time-out of 0 s every wait is one poll, so that messages are the same each time.
     """
     stack = FakeStack(endpoints())
-    sentry, loki, prometheus, collector = (
+    sentry, loki, prometheus, collector, tempo = (
         FakeSentry(),
         FakeLoki(),
         FakePrometheus(),
         FakeCollector(),
+        FakeTempo(),
     )
     clients = Clients(cast("Any", stack))
     # Where the real ones would be cached, so that which of them is asked is decided as ever.
-    vars(clients).update(sentry=sentry, loki=loki, prometheus=prometheus, collector=collector)
+    vars(clients).update(
+        sentry=sentry, loki=loki, prometheus=prometheus, collector=collector, tempo=tempo
+    )
     made = list(exchanges or ([] if no_request else [exchange()]))
     context = Context(
         stack=cast("Any", stack),
@@ -308,4 +350,4 @@ def bench(
         exact_metrics=exact_metrics,
         exchanges=Exchanges(made),
     )
-    return Bench(context, stack, sentry, loki, prometheus, collector)
+    return Bench(context, stack, sentry, loki, prometheus, collector, tempo)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from pytest_obsstack.clients.loki.models import LogEntry
@@ -10,6 +11,7 @@ from pytest_obsstack.clients.sentry.event import Event, parse_event
 from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN, SpanRow, parse_span_row
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome, parse_issue, parse_outcome
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
+from pytest_obsstack.clients.tempo.models import TempoSpan, parse_trace
 from pytest_obsstack.record.exchanges import Exchange
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -102,6 +104,34 @@ def otlp_span(name: str = "GET /error", *, parent: str | None = SPAN, **more: An
         "service.name": "simple-app",
     }
     return parse_span_row({**raw, **more})
+
+
+def tempo_span(
+    name: str = "GET /error",
+    *,
+    parent: str | None = SPAN,
+    service: str = "simple-app",
+    attributes: Mapping[str, str] | None = None,
+    **more: Any,
+) -> TempoSpan:
+    """A span as Tempo answers it, by default a server span: the fence of spans."""
+    span = {
+        "traceId": TRACE,
+        "spanId": "2" * 16,
+        "parentSpanId": parent or "",
+        "name": name,
+        "kind": "SPAN_KIND_SERVER",
+        "status": {"code": "STATUS_CODE_ERROR"},
+        "attributes": _pairs(attributes or {}),
+        **more,
+    }
+    resource = {"attributes": _pairs({"service.name": service})}
+    group = {"resource": resource, "scopeSpans": [{"spans": [span]}]}
+    return parse_trace({"trace": {"resourceSpans": [group]}}).spans[0]
+
+
+def _pairs(attributes: Mapping[str, str]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()]
 
 
 def line(
