@@ -1,0 +1,96 @@
+"""Debian from this machine's own mirror: a base system, and single packages of newer suites.
+
+Where the packages come from is asked of apt, whose sources the machine's owner has set up; nothing
+is named here. A newer suite is looked into with apt folders of its own, so neither the machine's
+sources nor its package lists change.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.compose.local_images.steps import BuildError, Steps
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+
+
+def mirror(steps: Steps) -> str:
+    """The address of Debian's packages as apt on this machine knows it."""
+    if shutil.which("apt-get") is None:
+        raise BuildError(
+            "expected apt-get, found none: local images are built from Debian's packages; run this"
+            " on Debian or a descendant, or use the upstream images from a registry"
+        )
+    listed = steps.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Origin: Debian", "Label: Debian"]
+    )
+    addresses = list(dict.fromkeys(listed.split()))
+    if not addresses:
+        raise BuildError(
+            "expected a source of Debian's packages in apt's lists, found none; run apt-get update"
+        )
+    return addresses[0]
+
+
+def architecture(steps: Steps) -> str:
+    """Debian's word for this machine's kind: ``amd64``, ``arm64``."""
+    return steps.run(["dpkg", "--print-architecture"]).strip()
+
+
+def bootstrap(folder: Path, suite: str, packages: Sequence[str], steps: Steps) -> None:
+    """A minimal ``suite`` with ``packages`` in ``folder``, without documentation and lists."""
+    if shutil.which("debootstrap") is None:
+        raise BuildError(
+            "expected debootstrap, found none; do: apt-get install --no-install-recommends"
+            " debootstrap"
+        )
+    include = f"--include={','.join(packages)}"
+    steps.run(["debootstrap", "--variant=minbase", include, suite, folder, mirror(steps)])
+    for name in ("usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/info"):
+        shutil.rmtree(folder / name, ignore_errors=True)
+    for name in ("var/lib/apt/lists", "var/cache/apt", "var/log"):
+        for path in (folder / name).iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    # Images are thrown away, not kept over a power cut; and nobody reads manuals in them.
+    (folder / "etc/dpkg/dpkg.cfg.d/local-images").write_text(
+        "force-unsafe-io\n"
+        "path-exclude=/usr/share/doc/*\n"
+        "path-exclude=/usr/share/man/*\n"
+        "path-exclude=/usr/share/locale/*\n"
+    )
+    (folder / "etc/apt/apt.conf.d/local-images").write_text(
+        'APT::Install-Recommends "false";\nAcquire::Languages "none";\n'
+    )
+    # As in any image: installing a server's package does not start it.
+    policy = folder / "usr/sbin/policy-rc.d"
+    policy.write_text("#!/bin/sh\nexit 101\n")
+    policy.chmod(0o755)
+
+
+def unpack_from_suite(suite: str, packages: Sequence[str], folder: Path, steps: Steps) -> None:
+    """The files of ``packages`` as ``suite`` has them, unpacked below ``folder``, not installed."""
+    private = folder / ".apt"
+    for name in ("lists/partial", "cache/archives/partial", "debs"):
+        (private / name).mkdir(parents=True)
+    (private / "sources.list").write_text(
+        f"deb [signed-by={KEYRING}] {mirror(steps)} {suite} main\n"
+    )
+    options = [
+        f"-oDir::Etc::sourcelist={private}/sources.list",
+        "-oDir::Etc::sourceparts=-",
+        f"-oDir::State::lists={private}/lists",
+        f"-oDir::Cache={private}/cache",
+        # Without the indexes that only installing needs; and root downloads as root, because the
+        # folder is nobody else's.
+        "-oAcquire::Languages=none",
+        "-oAPT::Sandbox::User=root",
+    ]
+    try:
+        steps.run(["apt-get", *options, "-qq", "update"])
+        steps.run(["apt-get", *options, "-qq", "download", *packages], cwd=private / "debs")
+        for archive in sorted((private / "debs").glob("*.deb")):
+            steps.run(["dpkg-deb", "-x", archive, folder])
+    finally:
+        shutil.rmtree(private)

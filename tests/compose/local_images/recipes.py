@@ -1,0 +1,221 @@
+"""The local images: what each is made of, and therefore its tag.
+
+An image's folder in ``tests/compose/images`` is its build context; here stand its parent and what
+is put beside that folder: sources of the project, or files that a step on this machine prepares.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.compose.local_images import debian, pins
+from tests.compose.local_images.hashing import SourceFile, content_hash, read_tree
+from tests.compose.local_images.steps import BuildError, Steps
+
+ROOT = Path(__file__).resolve().parents[3]
+IMAGES = Path(__file__).resolve().parents[1] / "images"
+REPOSITORY = "obsstack-local"
+
+BASE_SUITE = "bookworm"
+PYTHON = pins.Target("3.11")
+"""``BASE_SUITE``'s."""
+BASE_PACKAGES = (
+    "busybox",  # wget for health checks: an answer costs 5 ms, by Python 100 ms
+    "ca-certificates",
+    "python3",
+    "python3-psycopg2",
+    "python3-redis",
+)
+PROMETHEUS_SUITE = "forky"
+"""The oldest with Prometheus 3; its binary needs no newer libc than ``BASE_SUITE``'s."""
+PYTHON_ROOTS = (
+    # what pytest_obsstack.embedded imports
+    *(
+        "starlette",
+        "uvicorn",
+        "h11",
+        "opentelemetry-proto",
+        "cramjam",
+        "orjson",
+        "jinja2",
+        "pyyaml",
+    ),
+    # stack/app/requirements.txt
+    *("flask", "gunicorn", "httpx", "sentry-sdk", "opentelemetry-sdk"),
+    "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry-instrumentation-flask",
+    "opentelemetry-instrumentation-httpx",
+)
+
+Prepare = Callable[[Path, Steps], None]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """An image as it will be; equal recipes have equal tags."""
+
+    name: str
+    parent: Recipe | None
+    files: Mapping[str, SourceFile] = field(repr=False)
+    prepare: Prepare | None = None
+    """Makes files in a folder of this machine, while the parent is being built."""
+    prepared_from: tuple[str, ...] = ()
+    """All that decides what ``prepare`` makes."""
+    network: bool = False
+    """Whether its Dockerfile installs packages."""
+
+    @property
+    def tag(self) -> str:
+        above = "" if self.parent is None else self.parent.tag
+        key = content_hash([self.name, above, *self.prepared_from], self.files)
+        return f"{REPOSITORY}/{self.name}:{key}"
+
+
+@dataclass(frozen=True)
+class Recipes:
+    """All images by name, and the architecture that they are for."""
+
+    by_name: Mapping[str, Recipe]
+
+    def with_parents(self, names: Sequence[str]) -> list[Recipe]:
+        """The named ones and what they build on, parents first."""
+        ordered: dict[str, Recipe] = {}
+
+        def add(recipe: Recipe) -> None:
+            if recipe.parent is not None:
+                add(recipe.parent)
+            ordered[recipe.name] = recipe
+
+        for name in names:
+            add(self.by_name[name])
+        return list(ordered.values())
+
+
+DEFAULT = ("postgres", "redis", "prometheus", "app", "embedded", "glitchtip")
+ON_DEMAND = ("bugsink",)
+
+
+def all_recipes(architecture: str) -> Recipes:
+    """Every image, of the sources as they are now; ``BuildError`` where one cannot be."""
+    base = Recipe(
+        "base",
+        None,
+        {},
+        prepare=lambda folder, steps: debian.bootstrap(folder, BASE_SUITE, BASE_PACKAGES, steps),
+        prepared_from=(BASE_SUITE, architecture, *BASE_PACKAGES, _source_of("debian.py")),
+    )
+    python = _python(base, architecture)
+    embedded = _image(
+        "embedded", python, read_tree(ROOT / "src" / "pytest_obsstack", under="src/pytest_obsstack")
+    )
+    recipes = [
+        base,
+        _image("postgres", base, network=True),
+        _image("redis", base, network=True),
+        _prometheus(base, architecture),
+        python,
+        _image("app", python, read_tree(ROOT / "stack" / "app", under="app")),
+        embedded,
+        _image(
+            "glitchtip",
+            embedded,
+            read_tree(ROOT / "tests" / "compose" / "standins" / "glitchtip", under="standin"),
+        ),
+    ]
+    return Recipes({recipe.name: recipe for recipe in recipes})
+
+
+def _image(
+    name: str,
+    parent: Recipe,
+    files: Mapping[str, SourceFile] | None = None,
+    *,
+    network: bool = False,
+) -> Recipe:
+    return Recipe(name, parent, {**read_tree(IMAGES / name), **(files or {})}, network=network)
+
+
+def _prometheus(base: Recipe, architecture: str) -> Recipe:
+    packages = ("prometheus",)
+    return Recipe(
+        "prometheus",
+        base,
+        read_tree(IMAGES / "prometheus"),
+        prepare=lambda folder, steps: debian.unpack_from_suite(
+            PROMETHEUS_SUITE, packages, folder, steps
+        ),
+        prepared_from=(PROMETHEUS_SUITE, architecture, *packages),
+    )
+
+
+def _python(base: Recipe, architecture: str) -> Recipe:
+    lock = (ROOT / "requirements" / "dev.txt").read_text()
+    chosen = pins.closure(pins.parse_lock(lock), PYTHON_ROOTS, PYTHON)
+    requirements = pins.requirements_text(chosen)
+    return Recipe(
+        "python",
+        base,
+        read_tree(IMAGES / "python"),
+        prepare=lambda folder, steps: install_wheels(
+            requirements, folder, architecture, steps, hashed=True
+        ),
+        prepared_from=(requirements, architecture, _source_of("recipes.py")),
+    )
+
+
+def install_wheels(
+    requirements: str, folder: Path, architecture: str, steps: Steps, *, hashed: bool
+) -> None:
+    """Install for the image's Python with this machine's pip, as its owner has set it up.
+
+    Wheels alone, so nothing is compiled and the two Pythons need not be of one version.
+    """
+    listed = folder / "requirements.txt"
+    listed.write_text(requirements)
+    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(architecture, architecture)
+    # glibc 2.36 is Debian 12's; pip takes the tags in the order given.
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(36, 4, -1)]
+    platforms.append(f"manylinux2014_{machine}")
+    digits = PYTHON.python.replace(".", "")
+    steps.run(
+        [
+            *pip_command(steps),
+            "install",
+            "--quiet",
+            "--no-deps",
+            "--no-compile",
+            "--only-binary=:all:",
+            "--implementation=cp",
+            f"--python-version={PYTHON.python}",
+            *(f"--abi={abi}" for abi in (f"cp{digits}", "abi3", "none")),
+            *(f"--platform={platform}" for platform in platforms),
+            *(["--require-hashes"] if hashed else []),
+            "--root-user-action=ignore",
+            f"--target={folder / 'site'}",
+            f"--requirement={listed}",
+        ]
+    )
+
+
+def pip_command(steps: Steps) -> list[str]:
+    """The first pip at hand: this Python's, the development environment's, the one on PATH."""
+    candidates = (sys.executable, str(ROOT / ".venv" / "bin" / "python"), "python3")
+    for python in candidates:
+        command = [python, "-m", "pip"]
+        try:
+            steps.run([*command, "--version"])
+        except BuildError:
+            continue
+        return command
+    raise BuildError(
+        f"expected pip in one of {', '.join(candidates)}, found none;"
+        " do: apt-get install python3-pip, or ./dev check, which makes .venv"
+    )
+
+
+def _source_of(module: str) -> str:
+    """The text of a module here: a change of how something is prepared makes it anew."""
+    return (Path(__file__).parent / module).read_text()
