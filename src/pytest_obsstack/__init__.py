@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.expect.probe import Probe
     from pytest_obsstack.providers.app import AppProcess, AppSpec, simple_app
     from pytest_obsstack.providers.stack import Stack
-    from pytest_obsstack.provision.session import Settings
+    from pytest_obsstack.provision.names import Settings
 
 __all__ = [
     "AppProcess",
@@ -43,7 +43,7 @@ _HOMES = {
     "CannotTell": "errors",
     "ObsstackError": "errors",
     "Probe": "expect.probe",
-    "Settings": "provision.session",
+    "Settings": "provision.names",
     "Stack": "providers.stack",
     "StackUnavailable": "errors",
     "simple_app": "providers.app",

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-_LOG_LINES_SHOWN = 20
+_LOG_LINES_SHOWN = 50
 
 
 class ObsstackError(Exception):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_obsstack.run_state import SESSION
+from pytest_obsstack.run_state import OPTIONS, SESSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
     from types import ModuleType
 
+    from pytest_obsstack.clients.grafana.client import GrafanaClient
     from pytest_obsstack.clients.loki.client import LokiClient
     from pytest_obsstack.clients.prometheus.client import PrometheusClient
     from pytest_obsstack.clients.sentry.client import SentryClient
@@ -22,13 +24,14 @@ if TYPE_CHECKING:
     from pytest_obsstack.expect.probe import Probe
     from pytest_obsstack.providers.app import AppProcess, AppSpec
     from pytest_obsstack.providers.stack import Stack
-    from pytest_obsstack.provision.session import Session, Settings
+    from pytest_obsstack.provision.names import Settings
+    from pytest_obsstack.provision.session import Session
 
 
 @pytest.fixture(scope="session")
 def obs_settings() -> Settings:
     """Override: names of the organisation, team and project that the run creates."""
-    from pytest_obsstack.provision.session import Settings
+    from pytest_obsstack.provision.names import Settings
 
     return Settings()
 
@@ -42,11 +45,35 @@ def obs_app_spec() -> AppSpec:
 
 
 @pytest.fixture(scope="session")
-def obs_session(pytestconfig: pytest.Config, obs_settings: Settings) -> Session:
+def obs_compose_files(pytestconfig: pytest.Config) -> Sequence[Path]:
+    """Override: compose files of your own, laid over the stack's (``--obs-compose-file``)."""
+    return pytestconfig.stash[OPTIONS].compose_file
+
+
+@pytest.fixture(scope="session")
+def obs_session(
+    request: pytest.FixtureRequest,
+    pytestconfig: pytest.Config,
+    obs_settings: Settings,
+    obs_compose_files: Sequence[Path],
+) -> Session:
     """This process' part of the run; starts nothing by itself."""
     session = pytestconfig.stash[SESSION].get()
     session.settings = obs_settings
+    session.compose_files = obs_compose_files
+    if session.options.stack == "compose":
+        spec = request.getfixturevalue("obs_app_spec")
+        session.compose_services = spec.compose_services()
+        session.tell = _told_at_the_terminal(pytestconfig)
     return session
+
+
+@pytest.fixture
+def obs_needs(request: pytest.FixtureRequest, obs_session: Session) -> None:
+    """Skips a test whose ``obs_requires`` the stack does not meet; asked for by the plugin."""
+    from pytest_obsstack.evidence.needs import skip_or_fail
+
+    skip_or_fail(request.node, obs_session.stack, strict=obs_session.options.strict)
 
 
 @pytest.fixture(scope="session")
@@ -105,6 +132,12 @@ def obs_prometheus(obs_bench: Bench) -> PrometheusClient:
 def obs_loki(obs_bench: Bench) -> LokiClient:
     """Client of Loki's HTTP API."""
     return obs_bench.clients.loki
+
+
+@pytest.fixture(scope="session")
+def obs_grafana(obs_bench: Bench) -> GrafanaClient:
+    """Client of Grafana's HTTP API: data sources, dashboards, the queries of their panels."""
+    return obs_bench.clients.grafana
 
 
 @pytest.fixture
@@ -170,6 +203,21 @@ def obs_sentry_sdk(obs: Probe, obs_dsn: str, obs_app_spec: AppSpec) -> Iterator[
         sentry_sdk.flush(timeout=5)
         sentry_sdk.get_client().close()
         sentry_sdk.get_global_scope().set_client(None)
+
+
+def _told_at_the_terminal(config: pytest.Config) -> Callable[[str], None]:
+    """Writes to the terminal past pytest's capturing; a worker of xdist has no terminal."""
+    terminal: Any = config.pluginmanager.getplugin("terminalreporter")
+    capture: Any = config.pluginmanager.getplugin("capturemanager")
+    if terminal is None or capture is None:
+        return lambda _text: None
+
+    def tell(text: str) -> None:
+        with capture.global_and_fixture_disabled():
+            terminal.ensure_newline()
+            terminal.write_line(f"obsstack: {text}")
+
+    return tell
 
 
 def _mentions_metrics(item: pytest.Item) -> bool:

@@ -13,9 +13,12 @@ from pytest_obsstack.fixtures import (
     obs_app,
     obs_app_spec,
     obs_bench,
+    obs_compose_files,
     obs_dsn,
     obs_endpoints,
+    obs_grafana,
     obs_loki,
+    obs_needs,
     obs_prometheus,
     obs_sentry,
     obs_sentry_sdk,
@@ -32,9 +35,12 @@ __all__ = [
     "obs_app",
     "obs_app_spec",
     "obs_bench",
+    "obs_compose_files",
     "obs_dsn",
     "obs_endpoints",
+    "obs_grafana",
     "obs_loki",
+    "obs_needs",
     "obs_prometheus",
     "obs_sentry",
     "obs_sentry_sdk",
@@ -103,10 +109,15 @@ def pytest_testnodedown(node: Any) -> None:
 
 
 def _check_markers(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if any(item.get_closest_marker("obs_requires") for item in items):
+    needy = [item for item in items if item.get_closest_marker("obs_requires")]
+    if needy:
         from pytest_obsstack.evidence.needs import check_names
 
-        check_names(items)
+        check_names(needy)
+        for item in needy:
+            # Before any fixture that would need what the stack may lack, and after those that say
+            # what the stack is to be (obs_settings, obs_compose_files), which a conftest overrides.
+            getattr(item, "fixturenames", []).insert(0, "obs_needs")
     path = config.stash[OPTIONS].claims
     if path is not None:
         from pytest_obsstack.evidence.claims import check_collection
@@ -128,18 +139,12 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         return (yield)
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("obs_requires") is not None:
-        from pytest_obsstack.evidence.needs import skip_or_fail
-
-        options = item.config.stash[OPTIONS]
-        skip_or_fail(item, item.config.stash[SESSION].get().stack, strict=options.strict)
-
-
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if session.config.stash.get(_WORKER_ERROR, None) is not None:
         session.exitstatus = pytest.ExitCode.USAGE_ERROR
-    session.config.stash[SESSION].close()
+    holder = session.config.stash[SESSION]
+    holder.failed = session.testsfailed > 0
+    holder.close()
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
@@ -161,7 +166,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     if holder.used and not holder.is_worker:
         from pytest_obsstack.provision.session import end_run
 
-        end_run(holder.run)
+        end_run(holder.run, keep_logs=holder.failed)
 
 
 def _uses_stack(item: pytest.Item) -> bool:

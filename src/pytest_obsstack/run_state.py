@@ -30,6 +30,8 @@ class SessionHolder:
             self.owner_pid = given["owner_pid"]
         self.worker: str = (workerinput or {}).get("workerid", "main")
         self.workers: int = (workerinput or {}).get("workercount", 1)
+        self.failed = False
+        """Whether some test of the run has failed."""
         self._session: Session | None = None
 
     def for_worker(self) -> dict[str, Any]:

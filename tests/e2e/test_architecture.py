@@ -84,4 +84,4 @@ def test_errors_and_transactions_reach_sentry_without_the_collector(
     assert obs.sentry.expect_event(issue).event_id == event_id
     transaction = obs.sentry.expect_transaction("/error", op="http.server")
     assert transaction.parent_span_id == obs.exchanges[0].span_id
-    assert obs_stack.status()["products"]["collector"]["listening"] is False
+    assert obs_stack.status()["collector"]["listening"] is False

@@ -44,12 +44,12 @@ def test_lines_of_a_part_stand_below_each_other() -> None:
     assert str(ObsstackError("s", found="one\ntwo")) == "s\n  found     one\n            two"
 
 
-def test_only_the_last_twenty_log_lines_are_shown_but_all_are_kept() -> None:
-    lines = [f"line {number}" for number in range(30)]
+def test_only_the_last_fifty_log_lines_are_shown_but_all_are_kept() -> None:
+    lines = [f"line {number}" for number in range(60)]
     error = ObsstackError("s", log_lines=lines)
     shown = str(error).splitlines()
-    assert shown[1] == "  last 20 log lines:"
-    assert shown[2:] == [f"    | line {number}" for number in range(10, 30)]
+    assert shown[1] == "  last 50 log lines:"
+    assert shown[2:] == [f"    | line {number}" for number in range(10, 60)]
     assert error.log_lines == tuple(lines)
 
 

@@ -27,7 +27,7 @@ def skip_or_fail(item: pytest.Item, stack: Stack, *, strict: bool) -> None:
     """Skip the test with the reason, or fail it with ``strict``, where a need is not met."""
     needed = [name for mark in item.iter_markers("obs_requires") for name in mark.args]
     have = stack.capabilities
-    if item.get_closest_marker("obs_exclusive") is not None and stack.state.control is not None:
+    if item.get_closest_marker("obs_exclusive") is not None and stack.ours:
         # On a stack of this machine, a test that runs alone drives the app alone.
         have |= {"exact_metrics"}
     missing = [name for name in dict.fromkeys(needed) if name not in have]

@@ -12,6 +12,7 @@ from pytest_obsstack.providers.app import SIGNALS
 from pytest_obsstack.record.exchanges import Exchange, Exchanges
 
 if TYPE_CHECKING:
+    from pytest_obsstack.endpoints import Endpoints
     from pytest_obsstack.expect.clients import Clients
     from pytest_obsstack.providers.stack import Stack
     from pytest_obsstack.wire.trace_context import TraceContext
@@ -35,6 +36,8 @@ class AppFacts:
     companions: tuple[AppFacts, ...] = ()
     ready_s: float | None = None
     """Unix seconds when it answered that it is ready, a request that it may have counted."""
+    reaches: Endpoints | None = None
+    """The stack as the app reaches it, from a container for instance; ``None``: as tests do."""
     signals: frozenset[str] = SIGNALS
     """What the app reports: of ``errors``, ``spans``, ``logs``, ``metrics``."""
 
@@ -95,6 +98,11 @@ class Context:
     def since_ns(self) -> int:
         """From when on Loki is searched: a minute early, for an app whose clock is behind."""
         return int((self.started_s - 60) * 1e9)
+
+    @property
+    def reached(self) -> Endpoints:
+        """Where the app has to report to, in its own view."""
+        return self.app.reaches or self.stack.endpoints
 
     def services(self) -> tuple[AppFacts, ...]:
         """The app and the services that it calls."""

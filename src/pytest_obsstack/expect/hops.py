@@ -11,7 +11,7 @@ import contextlib
 import json
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
 from pytest_obsstack.errors import ObsstackError
@@ -95,7 +95,7 @@ def _dsn_hop(context: Context) -> Hop:
         parsed = Dsn.parse(dsn)
     except InvalidDsn as error:
         return Hop(name, f"SENTRY_DSN is no DSN: {error}", broken=True, cause="correct SENTRY_DSN")
-    wanted = context.stack.endpoints.sentry.dsn if context.stack.endpoints.sentry else None
+    wanted = context.reached.sentry.dsn if context.reached.sentry else None
     if wanted is None or dsn == wanted:
         return Hop(name, f"SDK has the DSN {parsed.redacted()}")
     expected = Dsn.parse(wanted)
@@ -209,7 +209,7 @@ def _otlp_hops(
 
 def _endpoint_hop(context: Context) -> Hop | None:
     """Whether the app was told the collector's address."""
-    endpoint = context.stack.endpoints.collector
+    endpoint = context.reached.collector
     if not context.app.environment or endpoint is None:
         return None
     told = context.app.environment.get("OTEL_EXPORTER_OTLP_ENDPOINT")
@@ -275,7 +275,7 @@ def _exporter_error(context: Context, exporter: str) -> str | None:
     """
     if not context.stack.steerable:
         return None
-    products: dict[str, Any] = context.stack.status()["products"]
+    products = context.stack.status()
     state = products.get("collector", {}).get("exporters", {}).get(exporter, {})
     error = state.get("last_error")
     if not error:

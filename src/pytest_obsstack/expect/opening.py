@@ -6,6 +6,7 @@ import contextlib
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pytest_obsstack.expect.clients import Clients
@@ -43,7 +44,7 @@ class Bench:
         ``wants_metrics``: its first request waits until all earlier counts are stored.
         ``exclusive``: no other test of this run is going on, so that a shared app's counts are its.
         """
-        alone = exclusive and self.stack.state.control is not None
+        alone = exclusive and self.stack.ours
         history = self._histories.setdefault(app.url, AppHistory())
         if history.queue_overflows is None and "issues" in self.stack.capabilities:
             # An overflow of an earlier run, on a kept or attached stack, says nothing about this.
@@ -57,9 +58,7 @@ class Bench:
             history=history,
             started_s=time.time(),
             overflows_before=history.queue_overflows or 0,
-            exact_metrics="exact_metrics" in self.stack.capabilities
-            or app.process is not None
-            or alone,
+            exact_metrics="exact_metrics" in self.stack.capabilities or app.started_here or alone,
             shared_app=alone and "exact_metrics" not in self.stack.capabilities,
         )
         probe = Probe(context, self._http)
@@ -85,11 +84,16 @@ def app_facts(app: AppProcess) -> AppFacts:
         service=spec.service,
         instance=app.instance,
         environment=app.environment,
-        started_here=app.process is not None,
+        started_here=app.started_here,
         signals=spec.signals,
         last_log_line=None if spec.last_log_line is None else re.compile(spec.last_log_line),
         log_delay_s=spec.log_delay_s,
         log_lines=app.log_lines,
-        companions=tuple(app_facts(companion) for companion in app.companions.values()),
+        # What the app calls them is what its spans tell.
+        companions=tuple(
+            replace(app_facts(companion), url=companion.inner_url)
+            for companion in app.companions.values()
+        ),
         ready_s=app.ready_s,
+        reaches=app.reaches,
     )

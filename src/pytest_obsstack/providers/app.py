@@ -6,7 +6,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import util
 from pathlib import Path
 
@@ -33,7 +33,8 @@ SIGNALS = frozenset({"errors", "spans", "logs", "metrics"})
 class AppSpec:
     """An app and how to run it; override the fixture ``obs_app_spec`` to return yours.
 
-    Give ``command`` for a process that this run starts, or ``url`` for an app that runs already.
+    Give ``command`` for a process that this run starts, ``compose_service`` for a container, or
+    ``url`` for an app that runs already.
     The app is told where to report by the standard variables alone (``SENTRY_DSN``,
     ``OTEL_EXPORTER_OTLP_ENDPOINT``, ``PORT``, …), so any language works.
     """
@@ -41,6 +42,11 @@ class AppSpec:
     command: Sequence[str] = ()
     """Program and arguments; the app listens on 127.0.0.1 at the port of its variable ``PORT``."""
     url: str | None = None
+    compose_service: str | None = None
+    """With ``--obs-stack=compose``: the service of the compose files that is this app. Without one,
+    ``command`` runs as a process beside the containers."""
+    compose_port: int = 5000
+    """The port at which that service listens in its container; it is told as ``PORT``."""
     cwd: Path | None = None
     env: Mapping[str, str] = field(default_factory=dict)
     """Variables beside the standard ones; they win over them."""
@@ -64,6 +70,12 @@ class AppSpec:
     companions: Mapping[str, AppSpec] = field(default_factory=dict)
     """Services that the app calls, by the variable that tells the app their URL."""
 
+    def compose_services(self) -> tuple[str, ...]:
+        """The services of the compose files that are this app and its companions."""
+        own = () if self.compose_service is None else (self.compose_service,)
+        parts = (part.compose_services() for part in self.companions.values())
+        return (*own, *(service for services in parts for service in services))
+
 
 def simple_app() -> AppSpec:
     """The guide's Flask app, run by gunicorn, with the service ``inventory`` beside it.
@@ -86,18 +98,11 @@ def simple_app() -> AppSpec:
         *(sys.executable, "-m", "gunicorn"),
         *("-c", str(folder / "gunicorn.conf.py"), "--chdir", str(folder), "app:app"),
     ]
-    common = AppSpec(command=command, last_log_line=r"^request finished")
-    inventory = AppSpec(
-        command=command,
-        last_log_line=common.last_log_line,
-        service="inventory",
-        release="inventory@1.0.0",
+    app = AppSpec(command=command, compose_service="app", last_log_line=r"^request finished")
+    inventory = replace(
+        app, compose_service="inventory", service="inventory", release="inventory@1.0.0"
     )
-    return AppSpec(
-        command=command,
-        last_log_line=common.last_log_line,
-        companions={"APP_INVENTORY_URL": inventory},
-    )
+    return replace(app, companions={"APP_INVENTORY_URL": inventory})
 
 
 def stack_folder() -> Path:
@@ -120,11 +125,17 @@ class AppProcess:
     def __init__(self, spec: AppSpec, url: str, instance: str) -> None:
         self.spec = spec
         self.url = url
+        self.inner_url = url
+        """Its address as the other parts of the stack call it."""
         self.instance = instance
         self.environment: dict[str, str] = {}
+        self.reaches: Endpoints | None = None
+        """The stack as the app reaches it; ``None`` where somebody else has told the app."""
         self.process: ManagedProcess | None = None
         self.companions: dict[str, AppProcess] = {}
         self.attached_log: Path | None = None
+        self.read_log: Callable[[int], list[str]] | None = None
+        """Reads the log of an app that somebody else started, where that is no file."""
         self.ready_s: float | None = None
         """Unix seconds when it first answered this run; ``None`` where the run did not start it."""
 
@@ -135,7 +146,19 @@ class AppProcess:
 
     def log_lines(self, lines: int = 200) -> list[str]:
         """The last lines that the app wrote to stdout and stderr."""
+        if self.read_log is not None:
+            return self.read_log(lines)
         return [] if self.log_path is None else tail(self.log_path, lines)
+
+    @property
+    def started_here(self) -> bool:
+        """Whether this run started it, so that nobody else uses it."""
+        return self.process is not None
+
+    @property
+    def found(self) -> str:
+        """How it ended, for a message; of one that has ``died``."""
+        return f"exit status {self.process.returncode}" if self.process is not None else "it ended"
 
     @property
     def died(self) -> bool:
@@ -176,23 +199,33 @@ class AppProcess:
 def app_environment(
     spec: AppSpec, endpoints: Endpoints, *, instance: str, port: int
 ) -> dict[str, str]:
-    """The variables by which the app is told where to report, over the caller's own environment."""
+    """The variables of an app's process: what it is told, over the caller's own environment."""
     inherited = {
         name: value
         for name, value in os.environ.items()
         # Neither the developer's own DSN nor coverage or pytest settings may reach the app.
         if not name.startswith(("SENTRY_", "OTEL_", "PYTEST_", "OBS_"))
     }
+    told = told_variables(spec, endpoints, instance=instance, port=port)
+    own_host = {
+        "PYTHONUNBUFFERED": "1",
+        "NO_PROXY": _joined(inherited.get("NO_PROXY"), _LOOPBACK),
+        "no_proxy": _joined(inherited.get("no_proxy"), _LOOPBACK),
+    }
+    return {**inherited, **own_host, **told, **spec.env}
+
+
+def told_variables(
+    spec: AppSpec, endpoints: Endpoints, *, instance: str, port: int
+) -> dict[str, str]:
+    """The standard variables by which an app is told where to listen and where to report."""
     told = {
         "PORT": str(port),
-        "PYTHONUNBUFFERED": "1",
         "OTEL_SERVICE_NAME": spec.service,
         "OTEL_RESOURCE_ATTRIBUTES": f"service.instance.id={instance},"
         f"deployment.environment.name={spec.environment}",
         "SENTRY_ENVIRONMENT": spec.environment,
         **_SHORT_DELAYS,
-        "NO_PROXY": _joined(inherited.get("NO_PROXY"), _LOOPBACK),
-        "no_proxy": _joined(inherited.get("no_proxy"), _LOOPBACK),
     }
     if spec.release is not None:
         told["SENTRY_RELEASE"] = spec.release
@@ -201,7 +234,7 @@ def app_environment(
     if endpoints.collector is not None:
         told["OTEL_EXPORTER_OTLP_ENDPOINT"] = endpoints.collector.otlp_url
         told["OTEL_EXPORTER_OTLP_PROTOCOL"] = "http/protobuf"
-    return {**inherited, **told, **spec.env}
+    return told
 
 
 def start_app(
@@ -230,7 +263,7 @@ def start_app(
         app = _launch(spec, endpoints, folder, name, owner_pid, urls, port, started)
         app.companions = companions
         for part in started:
-            _wait_ready(part, probe)
+            wait_ready(part, probe)
     except BaseException:
         for part in reversed(started):
             part.stop()
@@ -288,7 +321,8 @@ def _check(spec: AppSpec) -> None:
         )
 
 
-def _wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
+def wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
+    """Return when the app answers; raises ``StackUnavailable`` with its last log lines."""
     url = app.url + app.spec.ready_path
     wrong = "it was not asked"
 
@@ -303,11 +337,11 @@ def _wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
     began = time.monotonic()
     outcome = until(poll, timeout_s=app.spec.ready_timeout_s).value
     if outcome == "ready":
-        app.ready_s = time.time() if app.process is not None else None
+        app.ready_s = time.time() if app.started_here else None
         return
-    if app.died and app.process is not None:
+    if app.died:
         summary = f"The app {app.spec.service} ended while it was starting."
-        found = f"exit status {app.process.returncode} after {time.monotonic() - began:.1f} s"
+        found = f"{app.found} after {time.monotonic() - began:.1f} s"
     else:
         summary = f"The app {app.spec.service} did not become ready."
         found = f"{wrong} for {app.spec.ready_timeout_s:g} s"
@@ -315,6 +349,11 @@ def _wait_ready(app: AppProcess, probe: Callable[[str], str | None]) -> None:
     if app.process is not None:
         command = " ".join(app.spec.command)
         advice = f"check the command and the ready_path of obs_app_spec: {command}"
+    elif app.started_here:
+        advice = (
+            f"check the service {app.spec.compose_service} of the compose files, and compose_port "
+            "and ready_path of obs_app_spec"
+        )
     raise StackUnavailable(
         summary,
         expected=f"GET {url} answers 2xx",

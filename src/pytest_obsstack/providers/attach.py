@@ -18,8 +18,8 @@ from pytest_obsstack.endpoints import (
     TempoEndpoint,
 )
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import Options
-from pytest_obsstack.providers.capabilities import EMBEDDED, NEEDS_CONTROL, NEEDS_WRITES
+from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.providers.capabilities import NEEDS_CONTROL, NEEDS_WRITES
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state
 
@@ -46,7 +46,7 @@ def attach(options: Options, folder: Path) -> StackState:
     """
     if not options.use:
         return _kept(options)
-    endpoints = _named(options)
+    endpoints = named_endpoints(options)
     app_url = options.use.get("app")
     urls = {name: url for name, url in options.use.items() if name != "app"}
     return StackState(
@@ -60,10 +60,15 @@ def attach(options: Options, folder: Path) -> StackState:
     )
 
 
-def capabilities(options: Options, state: StackState, *, alone: bool) -> frozenset[str]:
-    """What an attached stack can show; ``alone`` means that no other worker uses it."""
-    if state.control is not None:
-        result = EMBEDDED - {"app_control"}
+def capabilities(
+    options: Options, state: StackState, own: frozenset[str], *, alone: bool
+) -> frozenset[str]:
+    """What an attached stack can show; ``alone`` means that no other worker uses it.
+
+    ``own`` is what the stack could show to the run that started it, where this package did.
+    """
+    if own:
+        result = own - {"app_control"}
         if not alone:
             result -= {"exact_metrics"}
     else:
@@ -95,8 +100,9 @@ def _kept(options: Options) -> StackState:
     return replace(state, kind="attach")
 
 
-def _named(options: Options) -> Endpoints:
-    use = options.use
+def named_endpoints(options: Options) -> Endpoints:
+    """The servers that ``--obs-use COMPONENT=URL`` names; ``None`` for the others."""
+    use = {name: choice for name, choice in options.use.items() if is_url(choice)}
     sentry = None
     if "sentry" in use:
         sentry = SentryEndpoint(

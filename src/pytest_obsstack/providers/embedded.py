@@ -210,7 +210,8 @@ class EmbeddedControl:
         )
 
     def status(self) -> dict[str, Any]:
-        result: dict[str, Any] = self._call("GET", "/status")
+        """By product: whether it is listening, its counts and its settings, without secrets."""
+        result: dict[str, Any] = self._call("GET", "/status")["products"]
         return result
 
     def stop(self, product: str) -> None:

@@ -8,6 +8,9 @@ are passed on as SIGTERM; what is still there after the grace time is killed wit
 With ``--owner 0`` nobody is watched, and from ``RELEASE`` on nobody any more: a stack that is to be
 kept has an owner until it can be found again. The exit status is the command's own, or 128 + the
 number of the signal that ended it, or 127 where it cannot be executed.
+
+With ``--when gone`` the command is not run at once but when the owner is gone or SIGTERM comes, and
+not at all after ``RELEASE``: that is how containers are removed, which are nobody's children here.
 """
 
 from __future__ import annotations
@@ -74,13 +77,18 @@ def main(arguments: list[str]) -> int:
         return 1
     # A group of its own, so that whatever the command leaves behind can be found and ended.
     program = arguments[separator + 1 :]
+    if options.get("--when") == "gone":
+        _await_end(owner, owner_done, wake_read, asked, released)
+        if released:
+            return 0
+        asked.clear()
     try:
         command = subprocess.Popen(program, preexec_fn=os.setpgrp)  # noqa: PLW1509 - no threads here, and process_group= needs 3.11
     except OSError as error:
         sys.stderr.write(f"cannot execute {program[0]}: {error.strerror}\n")
         return 127
     while command.poll() is None and not asked:
-        watched = owner != 0 and not released
+        watched = owner != 0 and not released and options.get("--when") != "gone"
         descriptors = [wake_read, owner_done] if watched and owner_done >= 0 else [wake_read]
         timeout_s = _POLL_S if watched and owner_done < 0 else None
         readable = select.select(descriptors, [], [], timeout_s)[0]
@@ -95,6 +103,20 @@ def main(arguments: list[str]) -> int:
     _kill_group(command.pid)
     status = command.returncode
     return status if status >= 0 else 128 - status
+
+
+def _await_end(
+    owner: int, owner_done: int, wake_read: int, asked: list[int], released: list[int]
+) -> None:
+    """Return once the owner is gone, or a signal has come that ends or releases."""
+    while not (asked or released):
+        descriptors = [wake_read, owner_done] if owner_done >= 0 else [wake_read]
+        timeout_s = _POLL_S if owner and owner_done < 0 else None
+        readable = select.select(descriptors, [], [], timeout_s)[0]
+        if wake_read in readable:
+            os.read(wake_read, 512)
+        if owner_done in readable or (timeout_s and not _exists(owner)):
+            return
 
 
 def _end(command: subprocess.Popen[bytes], grace_s: float) -> None:

@@ -37,17 +37,20 @@ class ManagedProcess:
         cwd: Path | None = None,
         owner_pid: int | None,
         grace_s: float = 5.0,
+        when_gone: bool = False,
     ) -> ManagedProcess:
         """Start ``command`` with exactly ``env``; output goes to the end of ``log_path``.
 
         When the process ``owner_pid`` ends, however it ends, the command is ended within
         ``grace_s``; with ``None`` it outlives everybody. A command that cannot be executed shows as
-        an early end with the reason in the log.
+        an early end with the reason in the log. ``when_gone``: the command is what is to be done
+        once the owner has ended, unless the process is released before.
         """
         guarded = [
             sys.executable,
             *("-I", "-S", str(_GUARD)),
             *("--owner", str(owner_pid or 0), "--grace", str(grace_s)),
+            *(("--when", "gone") if when_gone else ()),
             "--",
             *command,
         ]

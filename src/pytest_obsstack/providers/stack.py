@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
@@ -13,13 +13,33 @@ from pytest_obsstack.providers.embedded import EmbeddedControl
 from pytest_obsstack.providers.process import tail
 from pytest_obsstack.providers.state import StackState
 
+if TYPE_CHECKING:
+    from pytest_obsstack.providers.compose.control import ComposeControl
+
+_LOOPBACK = "127.0.0.1"
+
+
+class Steering(Protocol):
+    """What every stack that this package starts can do with its components."""
+
+    def stop(self, product: str, /) -> None: ...
+
+    def start(self, product: str, /) -> None: ...
+
+    def status(self) -> dict[str, Any]: ...
+
+    def close(self) -> None: ...
+
 
 class Stack:
     """The stack of this run, whoever started it; what the fixture ``obs_stack`` gives."""
 
-    def __init__(self, state: StackState, capabilities: frozenset[str]) -> None:
+    def __init__(
+        self, state: StackState, capabilities: frozenset[str], *, start_timeout_s: float = 60.0
+    ) -> None:
         self.state = state
         self.capabilities = capabilities
+        self._start_timeout_s = start_timeout_s
 
     @property
     def kind(self) -> str:
@@ -35,17 +55,43 @@ class Stack:
         """The run's folder: journals of everything that arrived, logs."""
         return self.state.folder
 
+    @property
+    def ours(self) -> bool:
+        """Whether this package started it on this machine, so that a run can have it alone."""
+        return self.state.control is not None or self.state.compose is not None
+
+    @property
+    def callback_bind(self) -> str:
+        """The address at which a server of a test listens to be reached by the stack."""
+        return _LOOPBACK if self.state.compose is None else self.state.compose.callback_bind
+
+    @property
+    def callback_host(self) -> str:
+        """What the stack calls that address, in the URL of a webhook for instance."""
+        return _LOOPBACK if self.state.compose is None else self.state.compose.callback_host
+
     def stop(self, product: str) -> None:
-        """Stop ``sentry``, ``collector``, ``prometheus`` or ``loki``: connections are refused."""
-        self._control("stop").stop(product)
+        """Stop a component (``sentry``, ``collector``, …): connections are refused.
+
+        In containers any service may be named, ``sentry-worker`` for instance.
+        """
+        self._steering("stop").stop(product)
 
     def start(self, product: str) -> None:
-        """Start it again; what it had accepted is there again."""
-        self._control("start").start(product)
+        """Start it again, and return when it answers; what it had accepted is there again."""
+        self._steering("start").start(product)
 
     def restart(self, product: str) -> None:
         self.stop(product)
         self.start(product)
+
+    def pause(self, product: str) -> None:
+        """Freeze a container: connections are accepted, and nothing answers until ``unpause``."""
+        self._containers("pause").pause(product)
+
+    def unpause(self, product: str) -> None:
+        """Let it go on; returns when it answers."""
+        self._containers("unpause").unpause(product)
 
     def fail(
         self,
@@ -73,36 +119,38 @@ class Stack:
             "delay_s": delay_s,
             "times": times,
         }
-        self._control("fail").set_faults(product, [rule])
+        self._injection("fail").set_faults(product, [rule])
 
     def heal(self, product: str) -> None:
         """Take all faults away."""
-        self._control("heal").set_faults(product, [])
+        self._injection("heal").set_faults(product, [])
 
     def configure(self, product: str, changes: Mapping[str, Any]) -> None:
         """Change settings of a product, as an edited configuration file and a restart would."""
-        self._control("configure").configure(product, changes)
+        self._injection("configure").configure(product, changes)
 
     def scrape(self, job: str | None = None) -> Sequence[Mapping[str, Any]]:
         """Let Prometheus scrape now; job, instance, health and error of each target."""
-        return self._control("scrape").scrape(job)
+        return self._injection("scrape").scrape(job)
 
     @property
     def steerable(self) -> bool:
-        """True where listeners can be stopped and a scrape asked for."""
-        return self.state.control is not None and "faults" in self.capabilities
+        """True where requests can be made to fail and a scrape asked for."""
+        return self.state.control is not None and "injection" in self.capabilities
 
     def status(self) -> dict[str, Any]:
-        """Counts and settings of each product as it reports them."""
-        return self._control("status").status()
+        """By component: whether it is ``listening``, and what else it tells of itself."""
+        return self._steering("status").status()
 
     def logs(self, name: str, lines: int = 200) -> list[str]:
         """The last log lines of a component; the embedded products share one log."""
+        if self.state.compose is not None:
+            return self._containers("logs").logs(name, lines)
         if name in self.state.products and self.state.control is not None:
             return tail(self.folder / "embedded.log", lines)
         raise ObsstackError(
             f"No log of {name!r} can be read.",
-            expected="a component of an embedded stack",
+            expected="a component of a stack that this machine runs",
             found=f"--obs-stack={self.kind}, components: {', '.join(self.state.products)}",
         )
 
@@ -117,12 +165,46 @@ class Stack:
             raise ObsstackError("This stack has no control interface.")
         return EmbeddedControl(self.state.control)
 
-    def _control(self, action: str) -> EmbeddedControl:
-        if not self.steerable:
-            raise ObsstackError(
-                f"This stack cannot be steered: {action} was asked.",
-                expected="a stack that this run started, or --obs-allow-writes on a kept one",
-                found=f"--obs-stack={self.kind}, capabilities without `faults`",
-                advice='mark the test with @pytest.mark.obs_requires("faults")',
-            )
+    @cached_property
+    def _compose_control(self) -> ComposeControl:
+        from pytest_obsstack.providers.compose.control import ComposeControl
+
+        if self.state.compose is None:
+            raise ObsstackError("This stack does not run in containers.")
+        return ComposeControl(self.state.compose, self._start_timeout_s)
+
+    def _steering(self, action: str) -> Steering:
+        self._need("faults", action)
+        if self.state.compose is not None:
+            return self._compose_control
         return self._embedded_control
+
+    def _injection(self, action: str) -> EmbeddedControl:
+        self._need("injection", action)
+        return self._embedded_control
+
+    def _containers(self, action: str) -> ComposeControl:
+        self._need("compose", action)
+        return self._compose_control
+
+    def _need(self, capability: str, action: str) -> None:
+        have = {
+            "compose": self.state.compose is not None,
+            "injection": self.state.control is not None,
+            "faults": self.state.control is not None or self.state.compose is not None,
+        }
+        if have[capability] and capability in self.capabilities:
+            return
+        raise ObsstackError(
+            f"This stack cannot be steered: {action} was asked.",
+            expected=_EXPECTED[capability],
+            found=f"--obs-stack={self.kind}, capabilities without `{capability}`",
+            advice=f'mark the test with @pytest.mark.obs_requires("{capability}")',
+        )
+
+
+_EXPECTED = {
+    "compose": "a stack of containers: --obs-stack=compose",
+    "injection": "an embedded stack that this run started, or --obs-allow-writes on a kept one",
+    "faults": "a stack that this run started, or --obs-allow-writes on a kept one",
+}

@@ -13,9 +13,10 @@ from typing import Any
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.options import StackKind
+from pytest_obsstack.providers.compose.command import Compose
 from pytest_obsstack.providers.process import ProcessIdentity
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,23 @@ class Control:
 
     url: str
     token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class ComposeState:
+    """What another process needs to know of a running Compose project."""
+
+    compose: Compose
+    tracker: str | None
+    """``glitchtip``, ``bugsink`` or ``lite``; ``None`` for one at a URL."""
+    ports: dict[str, int]
+    """Of this machine, by the variable that the compose files read."""
+    ready_urls: dict[str, str]
+    """Of this machine, by component."""
+    callback_bind: str
+    """The address of this machine at which containers reach a server that a test starts."""
+    callback_host: str
+    """What containers call that address."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +69,8 @@ class RunningApp:
     log: str | None = None
     wish_met: bool = True
     """False where the guide's port belongs to somebody else."""
+    container: str | None = None
+    """Of an app in a container: its name."""
     companions: dict[str, RunningApp] = field(default_factory=dict)
     """The services that it calls, by the variable that tells it their URL."""
 
@@ -67,7 +87,9 @@ class StackState:
     ready_after_s: float
     kept: bool = False
     control: Control | None = None
+    compose: ComposeState | None = None
     process: ProcessIdentity | None = None
+    """The embedded stack's process; of containers the one that removes them if pytest dies."""
     app: RunningApp | None = None
 
     @property
@@ -86,11 +108,13 @@ class StackState:
         data["format"] = FORMAT
         data["folder"] = str(self.folder)
         data["endpoints"] = self.endpoints.to_json()
+        data["compose"] = None if self.compose is None else asdict(self.compose)
         return data
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> StackState:
         control, process, app = data["control"], data["process"], data["app"]
+        compose = data["compose"]
         return cls(
             kind=data["kind"],
             run_id=data["run_id"],
@@ -100,9 +124,18 @@ class StackState:
             ready_after_s=data["ready_after_s"],
             kept=data["kept"],
             control=Control(**control) if control else None,
+            compose=_compose_state(compose) if compose else None,
             process=ProcessIdentity(**process) if process else None,
             app=_running_app(app) if app else None,
         )
+
+
+def _compose_state(data: dict[str, Any]) -> ComposeState:
+    project: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in data["compose"].items()
+    }
+    return ComposeState(**{**data, "compose": Compose(**project)})
 
 
 def _running_app(data: dict[str, Any]) -> RunningApp:

@@ -87,7 +87,7 @@ def test_a_need_that_is_no_capability_is_named_with_those_that_there_are(path: P
         f"obs_claims: {path}: claim x needs isues, which is no capability; there are issues, tags"
     )
     assert text.startswith(start)
-    assert text.endswith("compose, grafana")
+    assert text.endswith("compose, tracker_workers, grafana")
 
 
 @pytest.mark.parametrize("content", [None, b"[[claim", b"\xff\xfe"])

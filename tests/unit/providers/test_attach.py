@@ -29,6 +29,7 @@ from pytest_obsstack.providers.state import (
     StackState,
     write_state,
 )
+from pytest_obsstack.provision.abilities import capabilities_of
 from tests.unit.providers.support import dead_pid
 
 ALL = {
@@ -149,7 +150,8 @@ def test_a_kept_stack_that_has_ended_is_an_error(tmp_path: Path) -> None:
 
 
 def able(state: StackState, *, alone: bool = True, writes: bool = False) -> frozenset[str]:
-    return capabilities(Options(stack="attach", allow_writes=writes), state, alone=alone)
+    own = capabilities_of(state)
+    return capabilities(Options(stack="attach", allow_writes=writes), state, own, alone=alone)
 
 
 def test_a_foreign_stack_can_show_what_its_components_can() -> None:

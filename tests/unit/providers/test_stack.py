@@ -116,23 +116,29 @@ def test_a_stack_that_cannot_be_steered_says_so(
 ) -> None:
     stack = Stack(state, capabilities)
     assert not stack.steerable
-    calls: dict[str, Callable[[], object]] = {
-        "stop": lambda: stack.stop("loki"),
-        "start": lambda: stack.start("loki"),
-        "fail": lambda: stack.fail("loki", status=500),
-        "heal": lambda: stack.heal("loki"),
-        "configure": lambda: stack.configure("loki", {}),
-        "scrape": stack.scrape,
-        "status": stack.status,
+    ours = "stack that this run started, or --obs-allow-writes on a kept one"
+    faults = ("faults", f"a {ours}")
+    injection = ("injection", f"an embedded {ours}")
+    containers = ("compose", "a stack of containers: --obs-stack=compose")
+    calls: dict[str, tuple[Callable[[], object], tuple[str, str]]] = {
+        "stop": (lambda: stack.stop("loki"), faults),
+        "start": (lambda: stack.start("loki"), faults),
+        "status": (stack.status, faults),
+        "fail": (lambda: stack.fail("loki", status=500), injection),
+        "heal": (lambda: stack.heal("loki"), injection),
+        "configure": (lambda: stack.configure("loki", {}), injection),
+        "scrape": (stack.scrape, injection),
+        "pause": (lambda: stack.pause("loki"), containers),
+        "unpause": (lambda: stack.unpause("loki"), containers),
     }
-    for action, call in calls.items():
+    for action, (call, (capability, expected)) in calls.items():
         with pytest.raises(ObsstackError) as caught:
             call()
         assert str(caught.value) == (
             f"This stack cannot be steered: {action} was asked.\n"
-            "  expected  a stack that this run started, or --obs-allow-writes on a kept one\n"
-            "  found     --obs-stack=attach, capabilities without `faults`\n"
-            '  do        mark the test with @pytest.mark.obs_requires("faults")'
+            f"  expected  {expected}\n"
+            f"  found     --obs-stack=attach, capabilities without `{capability}`\n"
+            f'  do        mark the test with @pytest.mark.obs_requires("{capability}")'
         )
 
 
@@ -154,7 +160,7 @@ def test_a_log_that_cannot_be_read_is_an_error(state: StackState, name: str, kin
         Stack(state, EMBEDDED).logs(name)
     assert str(caught.value) == (
         f"No log of {name!r} can be read.\n"
-        "  expected  a component of an embedded stack\n"
+        "  expected  a component of a stack that this machine runs\n"
         f"  found     --obs-stack={kind}, components: sentry, loki"
     )
 

@@ -1,0 +1,1 @@
+"""``--obs-stack=compose``: the stack in containers, started and ended through Compose."""

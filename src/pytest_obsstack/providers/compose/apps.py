@@ -1,0 +1,314 @@
+"""The app under test as containers: the service of the compose files, and copies of it.
+
+A container is told where to report by the same variables as a process is, with the addresses of the
+stack's own network in the place of this machine's ports.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_obsstack.endpoints import Endpoints
+from pytest_obsstack.errors import StackUnavailable
+from pytest_obsstack.providers.app import (
+    AppProcess,
+    AppSpec,
+    free_port,
+    told_variables,
+    wait_ready,
+)
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose.failures import start_failure
+from pytest_obsstack.providers.compose.launch import PortsTaken, start
+from pytest_obsstack.providers.compose.project import LABEL, PARTS
+from pytest_obsstack.providers.state import RunningApp, write_private
+
+_STOP_GRACE_S = 5
+_OWN_SERVICES = ("app", "inventory")
+"""Of the stack's own files, which label them."""
+PUBLISHED = ("app",)
+"""Services whose port the stack's own files publish."""
+_OWN_COMPANIONS: Mapping[str, tuple[str, ...]] = {"app": ("APP_INVENTORY_URL",)}
+"""Variables by which the stack's own files tell an app of a service that it calls."""
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A container of an app that is to be."""
+
+    spec: AppSpec
+    port: int
+    """On this machine."""
+    host: str
+    """Its name in the stack's network."""
+    environment: Mapping[str, str]
+
+    @property
+    def inner_url(self) -> str:
+        return f"http://{self.host}:{self.spec.compose_port}"
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is called what on this machine, and in the stack's own network."""
+
+    addresses: Mapping[str, str]
+    """``127.0.0.1:PORT`` → ``service:port``."""
+
+    @classmethod
+    def of(cls, ports: Mapping[str, int]) -> Network:
+        """From the published ports, by the variables that the compose file reads."""
+        addresses = {}
+        for part in PARTS.values():
+            inner = {part.variable: part.port, **part.extra_ports}
+            for variable, port in inner.items():
+                if variable in ports:
+                    addresses[f"127.0.0.1:{ports[variable]}"] = f"{part.service}:{port}"
+        return cls(addresses)
+
+    def inside(self, text: str) -> str:
+        """The text with every address of this machine as a container has to write it."""
+        for outer, inner in self.addresses.items():
+            text = text.replace(outer, inner)
+        return text
+
+    def endpoints_inside(self, endpoints: Endpoints) -> Endpoints:
+        """The endpoints as a container reaches them."""
+
+        def moved(value: Any) -> Any:
+            if isinstance(value, str):
+                return self.inside(value)
+            if isinstance(value, dict):
+                return {name: moved(item) for name, item in value.items()}
+            return value
+
+        return Endpoints.from_json(moved(endpoints.to_json()))
+
+
+class AppContainer(AppProcess):
+    """An app in a container, with its companions."""
+
+    def __init__(
+        self, spec: AppSpec, url: str, instance: str, compose: Compose, container: str, folder: Path
+    ) -> None:
+        super().__init__(spec, url, instance)
+        self.compose = compose
+        self.container = container
+        self._kept_log = folder / f"{container}.log"
+
+    @property
+    def started_here(self) -> bool:
+        return True
+
+    @property
+    def died(self) -> bool:
+        status, output = self.compose.engine(
+            "inspect", "--format", "{{.State.Status}}", self.container
+        )
+        return status != 0 or output.strip() in ("exited", "dead")
+
+    @property
+    def found(self) -> str:
+        _, output = self.compose.engine(
+            "inspect", "--format", "{{.State.ExitCode}}", self.container
+        )
+        return f"exit status {output.strip()}"
+
+    def log_lines(self, lines: int = 200) -> list[str]:
+        if self._kept_log.exists():
+            return self._kept_log.read_text("utf-8").splitlines()[-lines:]
+        return container_log(self.compose, self.container, lines)
+
+    def ask_to_stop(self) -> None:
+        """Stopping is one call, which waits: ``stop``."""
+
+    def stop(self) -> None:
+        """SIGTERM, so that SDKs flush; its log is kept and the container removed."""
+        self.compose.engine("stop", "--time", str(_STOP_GRACE_S), self.container)
+        status, output = self.compose.engine("logs", self.container)
+        if status == 0:
+            self._kept_log.write_text(output, "utf-8")
+        self.compose.engine("rm", "--force", "--volumes", self.container)
+        for companion in self.companions.values():
+            companion.stop()
+
+    def left_running(self) -> RunningApp:
+        companions = {name: part.left_running() for name, part in self.companions.items()}
+        return RunningApp(
+            url=self.url,
+            instance=self.instance,
+            service=self.spec.service,
+            environment=dict(self.environment),
+            container=self.container,
+            companions=companions,
+        )
+
+
+class AppContainers:
+    """Starts the app's containers of one run."""
+
+    def __init__(
+        self,
+        compose: Compose,
+        network: Network,
+        folder: Path,
+        *,
+        timeout_s: float,
+        probe: Callable[[str], str | None],
+    ) -> None:
+        self._compose = compose
+        self._network = network
+        self._folder = folder
+        self._timeout_s = timeout_s
+        self._probe = probe
+
+    def start_main(
+        self, spec: AppSpec, endpoints: Endpoints, *, name: str, port: int
+    ) -> AppContainer:
+        """``up`` the app's service and its companions'; returns when all answer.
+
+        ``name`` becomes part of the service instance id. Raises ``StackUnavailable``.
+        """
+        companions = {
+            variable: _Wanted(part, free_port(), _service(part), self._told(part, endpoints, name))
+            for variable, part in spec.companions.items()
+        }
+        told = self._told(spec, endpoints, name)
+        for variable, wanted in companions.items():
+            told.setdefault(variable, wanted.inner_url)
+        main = _Wanted(spec, port, _service(spec), told)
+        services = {each.host: self._override(each) for each in (main, *companions.values())}
+        path = self._folder / "docker-compose.app.json"
+        write_private(path, json.dumps({"services": services}, indent=1))
+        compose = self._compose.with_file(path)
+        try:
+            start(compose, list(services))
+        except PortsTaken as taken:
+            raise start_failure(compose, str(taken)) from taken
+        names = {container["Service"]: container["Name"] for container in compose.containers()}
+
+        def described(wanted: _Wanted) -> AppContainer:
+            return self._container(wanted, name, names[wanted.host], compose)
+
+        return self._ready(described(main), {k: described(v) for k, v in companions.items()})
+
+    def start_copy(
+        self, spec: AppSpec, endpoints: Endpoints, *, name: str, port: int | None
+    ) -> AppContainer:
+        """One more container of the app's service, with other variables and a port of its own.
+
+        The services that it calls are copied as well. Raises ``StackUnavailable``; nothing is left
+        then.
+        """
+        started: list[AppContainer] = []
+        try:
+            companions = {
+                variable: self._run(part, endpoints, name, None, {}, started)
+                for variable, part in spec.companions.items()
+            }
+            urls = dict.fromkeys(_OWN_COMPANIONS.get(_service(spec), ()), "")
+            urls |= {variable: app.inner_url for variable, app in companions.items()}
+            app = self._run(spec, endpoints, name, port, urls, started)
+            return self._ready(app, companions)
+        except BaseException:
+            for each in reversed(started):
+                each.stop()
+            raise
+
+    def _run(
+        self,
+        spec: AppSpec,
+        endpoints: Endpoints,
+        name: str,
+        port: int | None,
+        urls: Mapping[str, str],
+        started: list[AppContainer],
+    ) -> AppContainer:
+        container = f"{self._compose.project}-{spec.service}-{name}"
+        told = {**urls, **self._told(spec, endpoints, name)}
+        wanted = _Wanted(spec, free_port() if port is None else port, container, told)
+        path = self._folder / f"docker-compose.{spec.service}-{name}.json"
+        override = {"services": {_service(spec): {"environment": told}}}
+        write_private(path, json.dumps(override, indent=1))
+        compose = self._compose.with_file(path)
+        app = self._container(wanted, name, container, compose)
+        started.append(app)
+        try:
+            compose.run(
+                *("run", "--detach", "--no-deps", "--name", container),
+                *("--publish", f"127.0.0.1:{wanted.port}:{spec.compose_port}"),
+                _service(spec),
+            )
+        except ComposeFailed as failed:
+            raise StackUnavailable(
+                f"The container of a copy of the app {spec.service} did not start.",
+                expected=f"`compose run {_service(spec)}` succeeds",
+                found=failed.last_lines[-1] if failed.last_lines else "no output",
+                log_lines=failed.last_lines,
+            ) from failed
+        return app
+
+    def _ready(self, app: AppContainer, companions: Mapping[str, AppContainer]) -> AppContainer:
+        app.companions.update(companions)
+        for each in (*companions.values(), app):
+            wait_ready(each, self._probe)
+        return app
+
+    def _container(
+        self, wanted: _Wanted, name: str, container: str, compose: Compose
+    ) -> AppContainer:
+        spec = replace(
+            wanted.spec, ready_timeout_s=max(wanted.spec.ready_timeout_s, self._timeout_s)
+        )
+        app = AppContainer(
+            spec,
+            f"http://127.0.0.1:{wanted.port}",
+            f"{spec.service}-{name}",
+            compose,
+            container,
+            self._folder,
+        )
+        app.inner_url = wanted.inner_url
+        app.environment = dict(wanted.environment)
+        return app
+
+    def _told(self, spec: AppSpec, endpoints: Endpoints, name: str) -> dict[str, str]:
+        instance = f"{spec.service}-{name}"
+        told = {
+            "HOST": "0.0.0.0",  # noqa: S104 - inside its container; outside it is 127.0.0.1 alone
+            # Whatever a dsn.env beside the compose files says: this run's project, or none.
+            "SENTRY_DSN": "",
+            **told_variables(spec, endpoints, instance=instance, port=spec.compose_port),
+            **spec.env,
+        }
+        return {name: self._network.inside(value) for name, value in told.items()}
+
+    def _override(self, wanted: _Wanted) -> dict[str, Any]:
+        """What a service is told, and what one of somebody else's file lacks."""
+        override: dict[str, Any] = {"environment": dict(wanted.environment)}
+        if wanted.host not in PUBLISHED:
+            override["ports"] = [f"127.0.0.1:{wanted.port}:{wanted.spec.compose_port}"]
+        if wanted.host not in _OWN_SERVICES:
+            override["labels"] = {f"{LABEL}.run": self._compose.project}
+        return override
+
+
+def _service(spec: AppSpec) -> str:
+    if spec.compose_service is None:
+        raise StackUnavailable(
+            f"The service {spec.service} cannot run in a container.",
+            expected="an AppSpec with the name of its compose_service",
+            found="none",
+            advice="name it in the fixture obs_app_spec, for the app's companions, too",
+        )
+    return spec.compose_service
+
+
+def container_log(compose: Compose, container: str, lines: int) -> list[str]:
+    """The last log lines of a container; none where it is gone."""
+    status, output = compose.engine("logs", "--tail", str(lines), container)
+    return output.splitlines()[-lines:] if status == 0 else []

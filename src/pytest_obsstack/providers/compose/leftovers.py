@@ -1,0 +1,97 @@
+"""Finding stacks of containers that runs have left behind, and removing them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from dataclasses import dataclass
+
+from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose.engine import Engine
+from pytest_obsstack.providers.compose.project import LABEL
+
+_PROJECT = "com.docker.compose.project"
+_KINDS = ("container", "network", "volume")
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """A project of this package that is on the machine."""
+
+    project: str
+    run_id: str
+    owner: str
+    """``PID@HOST`` of the process that it was to end with."""
+    kept: bool
+
+    @property
+    def in_use(self) -> bool:
+        """Whether its owner may still be at work: a run that ends its stack by itself."""
+        pid, _, host = self.owner.partition("@")
+        if self.kept or not pid.isdecimal():
+            return False
+        return host != socket.gethostname() or _exists(int(pid))
+
+
+def find_leftovers(engine: Engine) -> list[Leftover]:
+    """Every project whose containers, networks or volumes carry this package's labels."""
+    compose = _nothing(engine)
+    found: dict[str, Leftover] = {}
+    for kind in _KINDS:
+        every = ["--all"] if kind == "container" else []
+        listing = [kind, "ls", *every, "--quiet", "--filter", f"label={LABEL}.run"]
+        status, output = compose.engine(*listing)
+        if status != 0:
+            raise ObsstackError(
+                f"{engine.client} does not tell what it runs.",
+                expected=f"`{engine.client} {' '.join(listing)}` succeeds",
+                found=output.strip(),
+            )
+        names = output.split()
+        if not names:
+            continue
+        template = "{{json .Config.Labels}}" if kind == "container" else "{{json .Labels}}"
+        _, output = compose.engine(kind, "inspect", "--format", template, *names)
+        for line in output.splitlines():
+            # One that ended meanwhile has no labels to tell.
+            labels = json.loads(line) if line.startswith("{") else {}
+            project = labels.get(_PROJECT)
+            if project:
+                found[project] = Leftover(
+                    project,
+                    labels.get(f"{LABEL}.run", ""),
+                    labels.get(f"{LABEL}.owner", ""),
+                    labels.get(f"{LABEL}.kept") == "true",
+                )
+    return sorted(found.values(), key=lambda leftover: leftover.project)
+
+
+def remove(engine: Engine, leftover: Leftover) -> None:
+    """Take a project down; raises ``ObsstackError`` with what Compose says."""
+    compose = _nothing(engine, leftover.project)
+    try:
+        compose.down()
+    except ComposeFailed as failed:
+        lines = failed.last_lines
+        raise ObsstackError(
+            f"The project {leftover.project} could not be removed.",
+            expected="its containers, networks and volumes are gone",
+            found=lines[-1] if lines else "Compose failed without a word",
+            advice=f"{' '.join(compose.down_command())}",
+        ) from failed
+
+
+def _nothing(engine: Engine, project: str = "") -> Compose:
+    return Compose(engine.words, engine.client, project, (), (), (), os.sep)
+
+
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,301 @@
+"""A stack of containers from nothing to initialised: start, set the tracker up, tell the DSN."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pytest_obsstack.endpoints import (
+    CollectorEndpoint,
+    Endpoints,
+    GrafanaEndpoint,
+    LokiEndpoint,
+    PrometheusEndpoint,
+    SentryEndpoint,
+    TempoEndpoint,
+    TrackerFlavour,
+)
+from pytest_obsstack.errors import ObsstackError, StackUnavailable
+from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.providers.attach import named_endpoints
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose.engine import find_engine
+from pytest_obsstack.providers.compose.failures import start_failure
+from pytest_obsstack.providers.compose.launch import (
+    PortsTaken,
+    launch,
+    missing_services,
+    start,
+    start_reaper,
+    take_down,
+    wait_ready,
+)
+from pytest_obsstack.providers.compose.project import LABEL, PARTS, Project, plan
+from pytest_obsstack.providers.process import ProcessIdentity
+from pytest_obsstack.providers.state import ComposeState, ProductState, StackState
+from pytest_obsstack.provision.names import Settings
+from pytest_obsstack.wire.dsn import Dsn
+
+_PORT_CHOICES = 3
+"""How often other ports are tried where somebody was faster."""
+_HOST_GATEWAY = "host.docker.internal"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A stack of containers that somebody asks for."""
+
+    options: Options
+    settings: Settings
+    folder: Path
+    """Of this stack; it exists."""
+    run_id: str
+    owner_pid: int
+    kept: bool
+    files: Sequence[Path] = ()
+    """Compose files laid over the stack's own."""
+    more_services: Sequence[str] = ()
+    """The app's, so that all images are fetched before anything runs."""
+    tell: Callable[[str], None] = print
+    """Told what takes long: images that are built or pulled."""
+
+
+def open_containers(wanted: Wanted) -> StackState:
+    """Start everything but the app, and set the tracker up; returns when all answers.
+
+    Raises ``StackUnavailable``; nothing is left behind then.
+    """
+    began = time.monotonic()
+    engine = find_engine(wanted.options.compose_command)
+    for attempt in range(_PORT_CHOICES):
+        project = plan(
+            wanted.options,
+            engine,
+            wanted.folder,
+            run_id=wanted.run_id,
+            owner_pid=wanted.owner_pid,
+            kept=wanted.kept,
+            files=wanted.files,
+        )
+        project.write()
+        reaper = start_reaper(project.compose, wanted.owner_pid)
+        try:
+            return _open(wanted, project, reaper, began)
+        except PortsTaken as taken:
+            take_down(project.compose, reaper)
+            if attempt == _PORT_CHOICES - 1:
+                raise start_failure(project.compose, str(taken)) from taken
+        except BaseException:
+            _clean_up(project.compose, reaper)
+            raise
+    raise AssertionError("unreachable")
+
+
+def _open(wanted: Wanted, project: Project, reaper: ProcessIdentity, began: float) -> StackState:
+    timeout_s = wanted.options.start_timeout_s
+    launch(project, more_services=wanted.more_services, tell=wanted.tell)
+    images = _images(project.compose)
+    endpoints = _endpoints(project, wanted.options)
+    if "sentry" in project.components:
+        wait_ready(project, ["sentry"], timeout_s=timeout_s)
+        endpoints = replace(endpoints, sentry=_set_up(wanted, project, images))
+    if "collector" in project.components:
+        project.write_dsn(collector_variables(endpoints, project.ports))
+        start(project.compose, [PARTS["collector"].service])
+    wait_ready(project, project.components, timeout_s=timeout_s)
+    bind, host = _callback(project.compose)
+    return StackState(
+        kind="compose",
+        run_id=wanted.run_id,
+        folder=wanted.folder,
+        endpoints=endpoints,
+        products=_products(project, images, wanted.options),
+        ready_after_s=time.monotonic() - began,
+        kept=wanted.kept,
+        compose=ComposeState(
+            compose=project.compose,
+            tracker=project.tracker,
+            ports=dict(project.ports),
+            ready_urls={name: project.ready_url(name) for name in project.components},
+            callback_bind=bind,
+            callback_host=host,
+        ),
+        process=reaper,
+    )
+
+
+def _clean_up(compose: Compose, reaper: ProcessIdentity) -> None:
+    """Remove what was started; if that fails, the reaper tries again when this process ends."""
+    try:
+        take_down(compose, reaper)
+    except ComposeFailed:
+        return
+
+
+def collector_variables(
+    endpoints: Endpoints, ports: Mapping[str, int] | None = None
+) -> dict[str, str]:
+    """What the collector's container is told of the project that traces go to."""
+    if endpoints.sentry is None or endpoints.sentry.dsn is None:
+        return {}
+    dsn = Dsn.parse(endpoints.sentry.dsn)
+    address = f"127.0.0.1:{(ports or {}).get('SENTRY_PORT', 0)}"
+    return {
+        "SENTRY_OTLP_TRACES_ENDPOINT": dsn.otlp_traces_url.replace(
+            address, PARTS["sentry"].address
+        ),
+        "SENTRY_PUBLIC_KEY": dsn.public_key,
+    }
+
+
+def _set_up(
+    wanted: Wanted, project: Project, images: Mapping[str, Mapping[str, str]]
+) -> SentryEndpoint:
+    from pytest_obsstack.provision.tracker_setup import set_up_tracker
+
+    flavour = _flavour(project, images)
+    url = project.url("sentry")
+    found = set_up_tracker(
+        flavour,
+        url,
+        email=project.variables["SENTRY_ADMIN_EMAIL"],
+        password=project.admin_password,
+        token=project.api_token if flavour == "embedded" else None,
+        organization=wanted.settings.organization,
+        team=wanted.settings.team,
+        project=wanted.settings.project,
+        platform=wanted.settings.platform,
+        timeout_s=wanted.options.start_timeout_s,
+    )
+    return SentryEndpoint(
+        url=url,
+        token=found.token,
+        organization=found.organization,
+        project=found.project,
+        # A tracker puts the address into a DSN under which it believes to be reached.
+        dsn=str(replace(Dsn.parse(found.dsn), host="127.0.0.1", port=project.ports["SENTRY_PORT"])),
+        flavour=flavour,
+        admin_email=project.variables["SENTRY_ADMIN_EMAIL"],
+        admin_password=project.admin_password,
+    )
+
+
+def _flavour(project: Project, images: Mapping[str, Mapping[str, str]]) -> TrackerFlavour:
+    """How the tracker has to be spoken to: as its image says, where ours stands in for it."""
+    labelled = images.get("sentry", {}).get(f"{LABEL}.flavour")
+    if labelled == "embedded" or project.tracker == "lite":
+        return "embedded"
+    if project.tracker == "bugsink":
+        return "bugsink"
+    return "glitchtip"
+
+
+def _endpoints(project: Project, options: Options) -> Endpoints:
+    """Where everything is, the tracker of this project apart."""
+    others = named_endpoints(options)
+    have = set(project.components)
+    return Endpoints(
+        sentry=others.sentry,
+        collector=CollectorEndpoint(
+            project.url("collector"),
+            project.url("collector", variable="COLLECTOR_METRICS_PORT") + "/metrics",
+        )
+        if "collector" in have
+        else others.collector,
+        prometheus=PrometheusEndpoint(project.url("prometheus"))
+        if "prometheus" in have
+        else others.prometheus,
+        loki=LokiEndpoint(project.url("loki")) if "loki" in have else others.loki,
+        tempo=TempoEndpoint(project.url("tempo")) if "tempo" in have else others.tempo,
+        grafana=GrafanaEndpoint(project.url("grafana"), "admin", project.grafana_password)
+        if "grafana" in have
+        else others.grafana,
+    )
+
+
+def _images(compose: Compose) -> dict[str, dict[str, str]]:
+    """By service: the labels of its container, and its image as ``image``."""
+    found: dict[str, dict[str, str]] = {}
+    for container in compose.containers():
+        labels = container.get("Labels", {})
+        if isinstance(labels, str):
+            labels = dict(pair.partition("=")[::2] for pair in labels.split(","))
+        found[container["Service"]] = {**labels, "image": container.get("Image", "")}
+    return found
+
+
+def _products(
+    project: Project, images: Mapping[str, Mapping[str, str]], options: Options
+) -> dict[str, ProductState]:
+    images = {**_images(project.compose), **images}
+    products = {}
+    for name in project.components:
+        facts = images.get(PARTS[name].service, {})
+        tag = facts.get("image", "").rpartition(":")[2].partition("@")[0]
+        products[name] = ProductState(
+            url=project.url(name),
+            version=facts.get(f"{LABEL}.version") or tag or "unknown",
+            stands_in_for=facts.get(f"{LABEL}.stands-in-for"),
+            wish_met=project.wishes_met.get(name, True),
+        )
+    for name, url in options.use.items():
+        if is_url(url) and name != "app":
+            products[name] = ProductState(url, version="unknown")
+    return products
+
+
+def _callback(compose: Compose) -> tuple[str, str]:
+    """Where a test's server has to listen for containers to reach it, and what they call it.
+
+    On Linux that is the gateway of the project's network, an address of this machine alone. Where
+    the engine runs in a machine of its own (Docker Desktop) it hands connections to
+    ``host.docker.internal`` on to this machine's loopback.
+    """
+    status, output = compose.engine(
+        "network",
+        "inspect",
+        "--format",
+        "{{range .IPAM.Config}}{{.Gateway}} {{end}}",
+        f"{compose.project}_default",
+    )
+    for address in output.split() if status == 0 else ():
+        with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as candidate:
+            try:
+                candidate.bind((address, 0))
+            except OSError:
+                continue
+        return address, address
+    return "127.0.0.1", _HOST_GATEWAY
+
+
+def ended_by_hand(state: StackState) -> ObsstackError | None:
+    """The error for a kept stack of which containers are gone; ``None`` where all are there."""
+    if state.compose is None:
+        return None
+    services = {name: PARTS[name].service for name in state.compose.ready_urls}
+    missing = missing_services(state.compose.compose, services)
+    if not missing:
+        return None
+    return StackUnavailable(
+        "The kept stack is not whole any more.",
+        expected=f"containers of project {state.compose.compose.project} run for "
+        + ", ".join(services.values()),
+        found=f"none runs for {', '.join(missing)}",
+        advice="`obsstack down` clears it away, then start a new one",
+    )
+
+
+def described_project(state: StackState) -> dict[str, Any]:
+    """What ``obsstack status --json`` tells of the containers."""
+    if state.compose is None:
+        return {}
+    return {
+        "project": state.compose.compose.project,
+        "tracker": state.compose.tracker,
+        "compose": list(state.compose.compose.words),
+        "files": list(state.compose.compose.files),
+    }
