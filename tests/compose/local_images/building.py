@@ -57,7 +57,7 @@ def _build(recipe: Recipe, parent: Future[None] | None, docker: Docker, steps: S
             docker.build(
                 recipe.tag,
                 name=recipe.name,
-                base=recipe.parent.tag,
+                arguments={"BASE_IMAGE": recipe.parent.tag, **recipe.arguments},
                 files=recipe.files,
                 prepared=folder,
                 network=recipe.network,

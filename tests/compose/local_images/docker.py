@@ -55,7 +55,7 @@ class Docker:
         tag: str,
         *,
         name: str,
-        base: str,
+        arguments: Mapping[str, str],
         files: Mapping[str, SourceFile],
         prepared: Path | None,
         network: bool,
@@ -72,7 +72,7 @@ class Docker:
                 "build",
                 *("--tag", tag),
                 *("--label", f"{MADE_BY}={name}"),
-                *("--build-arg", f"BASE={base}"),
+                *(f"--build-arg={key}={value}" for key, value in arguments.items()),
                 # The host's own network: name servers and mirrors are reached as from outside.
                 *("--network", "host" if network else "none"),
                 *("--force-rm", "--quiet", "-"),

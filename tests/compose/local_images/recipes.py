@@ -6,6 +6,7 @@ is put beside that folder: sources of the project, or files that a step on this 
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,19 +65,22 @@ class Recipe:
     """Makes files in a folder of this machine, while the parent is being built."""
     prepared_from: tuple[str, ...] = ()
     """All that decides what ``prepare`` makes."""
+    arguments: Mapping[str, str] = field(default_factory=dict)
+    """Of the build, beside ``BASE_IMAGE``."""
     network: bool = False
     """Whether its Dockerfile installs packages."""
 
     @property
     def tag(self) -> str:
         above = "" if self.parent is None else self.parent.tag
-        key = content_hash([self.name, above, *self.prepared_from], self.files)
+        arguments = [f"{name}={value}" for name, value in sorted(self.arguments.items())]
+        key = content_hash([self.name, above, *arguments, *self.prepared_from], self.files)
         return f"{REPOSITORY}/{self.name}:{key}"
 
 
 @dataclass(frozen=True)
 class Recipes:
-    """All images by name, and the architecture that they are for."""
+    """All images by name."""
 
     by_name: Mapping[str, Recipe]
 
@@ -94,7 +98,25 @@ class Recipes:
         return list(ordered.values())
 
 
-DEFAULT = ("postgres", "redis", "prometheus", "app", "embedded", "glitchtip")
+@dataclass(frozen=True)
+class StandIn:
+    """An embedded product in the place of one that Debian lacks."""
+
+    product: str
+    """As ``pytest_obsstack.embedded.container`` calls it."""
+    program: str
+    """Of the product's image, as the stack's Compose file calls it."""
+    data: str
+    """Where that file mounts the volume of its data."""
+
+
+STAND_INS = {
+    "otel-collector": StandIn("collector", "/otelcol-contrib", "/var/lib/otelcol"),
+    "loki": StandIn("loki", "/usr/bin/loki", "/loki"),
+    "tempo": StandIn("tempo", "/tempo", "/var/tempo"),
+    "grafana": StandIn("grafana", "/run.sh", "/var/lib/grafana"),
+}
+DEFAULT = ("postgres", "redis", "prometheus", "app", "lite", "glitchtip", *STAND_INS)
 ON_DEMAND = ("bugsink",)
 
 
@@ -108,22 +130,21 @@ def all_recipes(architecture: str) -> Recipes:
         prepared_from=(BASE_SUITE, architecture, *BASE_PACKAGES, _source_of("debian.py")),
     )
     python = _python(base, architecture)
-    embedded = _image(
-        "embedded", python, read_tree(ROOT / "src" / "pytest_obsstack", under="src/pytest_obsstack")
-    )
+    package = read_tree(ROOT / "src" / "pytest_obsstack", under="src/pytest_obsstack")
+    embedded = _image("embedded", python, package)
+    glitchtip = read_tree(ROOT / "tests" / "compose" / "standins" / "glitchtip", under="standin")
     recipes = [
         base,
         _image("postgres", base, network=True),
         _image("redis", base, network=True),
         _prometheus(base, architecture),
         python,
-        _image("app", python, read_tree(ROOT / "stack" / "app", under="app")),
+        # Built as it is, with its own Dockerfile.
+        Recipe("app", python, read_tree(ROOT / "stack" / "app")),
         embedded,
-        _image(
-            "glitchtip",
-            embedded,
-            read_tree(ROOT / "tests" / "compose" / "standins" / "glitchtip", under="standin"),
-        ),
+        _image("lite", embedded),
+        _image("glitchtip", embedded, glitchtip, arguments={"VERSION": project_version()}),
+        *(_stand_in(name, stand_in, embedded) for name, stand_in in STAND_INS.items()),
     ]
     return Recipes({recipe.name: recipe for recipe in recipes})
 
@@ -133,13 +154,34 @@ def _image(
     parent: Recipe,
     files: Mapping[str, SourceFile] | None = None,
     *,
+    arguments: Mapping[str, str] | None = None,
     network: bool = False,
 ) -> Recipe:
-    return Recipe(name, parent, {**read_tree(IMAGES / name), **(files or {})}, network=network)
+    context = {**read_tree(IMAGES / name), **(files or {})}
+    return Recipe(name, parent, context, arguments=arguments or {}, network=network)
+
+
+def _stand_in(name: str, stand_in: StandIn, embedded: Recipe) -> Recipe:
+    arguments = {
+        "PRODUCT": stand_in.product,
+        "PROGRAM": stand_in.program,
+        "DATA": stand_in.data,
+        "STANDS_IN_FOR": name,
+        "VERSION": project_version(),
+    }
+    return Recipe(name, embedded, read_tree(IMAGES / "standin"), arguments=arguments)
+
+
+def project_version() -> str:
+    """What stands in is of this project's version."""
+    match = re.search(r'^version = "([^"]+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    if match is None:
+        raise BuildError('expected version = "…" in pyproject.toml, found none')
+    return match[1]
 
 
 def _prometheus(base: Recipe, architecture: str) -> Recipe:
-    packages = ("prometheus",)
+    packages = ("prometheus", "promtool")
     return Recipe(
         "prometheus",
         base,

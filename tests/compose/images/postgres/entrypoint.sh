@@ -34,10 +34,8 @@ if [ "$1" = postgres ] && [ ! -s "$PGDATA/PG_VERSION" ]; then
   fi
 fi
 
-# Tests end with their volumes: nothing here has to survive a power cut, only a restart.
 if [ "$1" = postgres ]; then
   shift
-  set -- postgres -c listen_addresses='*' -c fsync=off -c full_page_writes=off \
-    -c synchronous_commit=off -c jit=off "$@"
+  set -- postgres -c listen_addresses='*' -c jit=off "$@"
 fi
 exec "$@"
