@@ -53,7 +53,8 @@ class ApiClient:
     the general advice for a status. ``transport`` replaces the network in tests; ``sleep`` and
     ``now_s`` (seconds since the epoch) the clock.
 
-    Keep-alive, never through a proxy, redirects are not followed. Usable from several threads.
+    Keep-alive, never through a proxy; redirects are followed only if ``follow_redirects`` says so.
+    Usable from several threads.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class ApiClient:
         writable: bool = True,
         timeout_s: float = DEFAULT_TIMEOUT_S,
         max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
+        follow_redirects: bool = False,
         transport: httpx.BaseTransport | None = None,
         sleep: Callable[[float], None] = time.sleep,
         now_s: Callable[[], float] = time.time,
@@ -89,7 +91,7 @@ class ApiClient:
             transport=transport,
             verify=needs_certificates(url),
             trust_env=False,
-            follow_redirects=False,
+            follow_redirects=follow_redirects,
         )
 
     def close(self) -> None:
@@ -101,6 +103,10 @@ class ApiClient:
         for secret in self._secrets:
             text = text.replace(secret, "[redacted]")
         return text
+
+    def cookie(self, name: str) -> str | None:
+        """The value of a cookie that the server has set; all go back to it with each request."""
+        return self._client.cookies.get(name)
 
     def get(self, path: str, params: QueryParams | None = None) -> httpx.Response:
         """The successful answer to a GET; parameters that are ``None`` are left out."""

@@ -15,6 +15,7 @@ from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
 if TYPE_CHECKING:
     from pytest_obsstack.clients.sentry.account import ProjectKey
     from pytest_obsstack.clients.sentry.client import SentryClient
+    from pytest_obsstack.clients.sentry.glitchtip import GlitchTipClient
 
 KEY_NAME = "obsstack"
 
@@ -24,17 +25,21 @@ class SentryProject:
     """A project that can be reported to."""
 
     organization: str
-    """Slug."""
+    """Slug; empty where the tracker has no organisations."""
     project: str
     """Slug."""
     project_id: str
     """The number at the end of the DSN."""
     public_key: str
     dsn: str = field(repr=False)
+    otlp_traces_url: str | None = None
+    """Where the project takes OTLP traces; ``None`` where the tracker takes none."""
+    token: str | None = field(default=None, repr=False)
+    """Bearer token of the tracker's API; ``None`` where the caller has had it before."""
 
 
 def sentry_setup(
-    client: SentryClient,
+    client: SentryClient | GlitchTipClient,
     *,
     organization: str = "obsstack",
     team: str = "obsstack",
@@ -48,12 +53,13 @@ def sentry_setup(
     """
     accounts = client.accounts
     if accounts.organization(organization) is None:
-        accounts.create_organization(organization)
+        _require_slug("organisation", organization, accounts.create_organization(organization).slug)
     if accounts.team(organization, team) is None:
-        accounts.create_team(organization, team)
+        _require_slug("team", team, accounts.create_team(organization, team).slug)
     found = accounts.project(organization, project)
     if found is None:
         found = accounts.create_project(organization, team, project, platform=platform)
+        _require_slug("project", project, found.slug)
     elif found.platform not in (None, platform):
         raise ObsstackError(
             f"The project {organization}/{project} is another one than the app's.",
@@ -62,10 +68,33 @@ def sentry_setup(
             advice="give another project name in the fixture obs_settings",
         )
     key = _active_key(client, organization, project)
-    return SentryProject(organization, project, found.id, key.public, _checked(key))
+    dsn = checked_dsn(key.dsn)
+    return SentryProject(
+        organization,
+        project,
+        found.id,
+        # As it stands in the DSN: GlitchTip writes its keys with dashes elsewhere.
+        Dsn.parse(dsn).public_key,
+        dsn,
+        otlp_traces_url=key.otlp_traces_url,
+    )
 
 
-def _active_key(client: SentryClient, organization: str, project: str) -> ProjectKey:
+def _require_slug(what: str, wanted: str, made: str) -> None:
+    """What was just created has the name that a second run looks for."""
+    if made != wanted:
+        raise ObsstackError(
+            f"The {what} {wanted} could not be had.",
+            expected=f"a new {what} with the slug {wanted}",
+            found=f"one with the slug {made}: {wanted} belongs to somebody else, or cannot be one",
+            advice="give another name, in lower case and with dashes (--organization, --team, "
+            "--project; in tests the fixture obs_settings)",
+        )
+
+
+def _active_key(
+    client: SentryClient | GlitchTipClient, organization: str, project: str
+) -> ProjectKey:
     """The first active key; a project whose keys are all switched off gets a new one."""
     for key in client.accounts.keys(organization, project):
         if key.is_active:
@@ -73,9 +102,10 @@ def _active_key(client: SentryClient, organization: str, project: str) -> Projec
     return client.accounts.create_key(organization, project, name=KEY_NAME)
 
 
-def _checked(key: ProjectKey) -> str:
+def checked_dsn(dsn: str) -> str:
+    """The DSN, if an SDK can use it."""
     try:
-        Dsn.parse(key.dsn)
+        Dsn.parse(dsn)
     except InvalidDsn as error:
         raise ObsstackError(
             "The error tracker gave a DSN that no SDK can use.",
@@ -83,4 +113,4 @@ def _checked(key: ProjectKey) -> str:
             found=str(error),
             advice="check the URL under which the tracker believes to be reached",
         ) from error
-    return key.dsn
+    return dsn

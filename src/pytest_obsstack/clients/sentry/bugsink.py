@@ -1,0 +1,364 @@
+"""Bugsink: its own API (``/api/canonical/0``) told in Sentry's words.
+
+Checked on 2.6. It keeps errors with their whole payloads, their issues and tags, and releases. It
+has one project after the other and no organisations, answers with ids of its own, and takes no
+transactions: it tells each SDK to send none for a day. Trace ids are among its tags.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from pytest_obsstack.clients import fields
+from pytest_obsstack.clients.fields import Raw
+from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.sentry.api import MAX_PAGES, path, remember
+from pytest_obsstack.clients.sentry.bugsink_models import (
+    parse_bugsink_event,
+    parse_bugsink_issue,
+    parse_bugsink_release,
+    parse_bugsink_tags,
+)
+from pytest_obsstack.clients.sentry.event import Event
+from pytest_obsstack.clients.sentry.explore import SpanRow
+from pytest_obsstack.clients.sentry.issue import (
+    Attachment,
+    Issue,
+    Outcome,
+    Release,
+    Tag,
+    TagValue,
+    id_of,
+)
+from pytest_obsstack.clients.sentry.listing import newest_until
+from pytest_obsstack.clients.sentry.search import checked
+from pytest_obsstack.clients.sentry.tracker import (
+    Ordering,
+    TrackerTraits,
+    not_shown,
+    oldest_first,
+)
+from pytest_obsstack.clients.sentry.transaction import TransactionEvent
+from pytest_obsstack.endpoints import SentryEndpoint
+from pytest_obsstack.errors import ObsstackError
+
+PRODUCT = "Bugsink"
+API_PATH = "/api/canonical/0"
+BUGSINK = TrackerTraits(
+    PRODUCT,
+    frozenset({"issues", "tags", "breadcrumbs", "releases", "ui"}),
+    Ordering(
+        unproven="Bugsink takes no transactions, and several workers digest its errors, so nothing "
+        "that it shows proves that no error will follow",
+        instead="assert absence and exact numbers on a tracker that can prove them (--obs-use "
+        "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
+    ),
+    counts_outcomes=False,
+)
+
+_STATES = ("open", "unresolved", "resolved", "muted")
+_SENTRYS_OWN_KEYS = (
+    "is",
+    "has",
+    "level",
+    "timestamp",
+    "firstSeen",
+    "lastSeen",
+    "assigned",
+    "times",
+)
+_ADVICE = {
+    401: "give a valid auth token of this Bugsink: 40 hex digits",
+    403: "give a token that may read issues, events, projects and releases; to set up also one "
+    "that may manage teams and projects",
+    404: "check the project and the id, and that this is Bugsink 2.6 or newer",
+}
+
+
+class BugsinkClient:
+    """Bugsink's API for one project, that of the endpoint.
+
+    See ``Tracker`` for what the methods give, and for the errors.
+    """
+
+    def __init__(
+        self,
+        endpoint: SentryEndpoint,
+        *,
+        writable: bool = True,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
+        transport: httpx.BaseTransport | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = endpoint
+        token = endpoint.token
+        settings: dict[str, Any] = {
+            "secrets": (token, endpoint.admin_password),
+            "writable": writable,
+            "timeout_s": timeout_s,
+            "max_rate_limit_wait_s": max_rate_limit_wait_s,
+            "transport": transport,
+            "sleep": sleep,
+        }
+        url = endpoint.url.rstrip("/")
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        self._api = ApiClient(
+            PRODUCT, f"{url}{API_PATH}", headers=headers, advice=_ADVICE, **settings
+        )
+        self._web = ApiClient(PRODUCT, url, **settings)
+        self._project: Raw | None = None
+        # Neither ever changes: an event by Bugsink's own id, and that id by the SDK's.
+        self._events: OrderedDict[str, Event] = OrderedDict()
+        self._own_ids: OrderedDict[str, str] = OrderedDict()
+
+    @property
+    def traits(self) -> TrackerTraits:
+        return BUGSINK
+
+    def close(self) -> None:
+        self._api.close()
+        self._web.close()
+
+    @property
+    def url(self) -> str:
+        return self._web.url
+
+    @property
+    def project(self) -> str:
+        """The project's slug; ``ObsstackError`` where the endpoint has none."""
+        if self.endpoint.project is None:
+            raise ObsstackError(
+                "This call needs to know Bugsink's project.",
+                expected="an endpoint with `project`",
+                found=f"only the URL {self.url}",
+                advice="give the project's slug",
+            )
+        return self.endpoint.project
+
+    def health(self) -> None:
+        self._web.get("/health/ready")
+
+    def version(self) -> str | None:
+        schema = self._web.get_json(f"{API_PATH}/schema/", {"format": "json"})
+        info = fields.optional_mapping(fields.mapping(schema, "the API's description"), "info")
+        return fields.optional_text(info, "version")
+
+    def issues_url(self, issue_id: str | None = None) -> str:
+        if issue_id is None:
+            return f"{self.url}/issues/{self._project_id()}/"
+        return f"{self.url}/issues/issue/{issue_id}/event/last/"
+
+    def get(self, url_path: str, **params: Any) -> Any:
+        """The parsed JSON of any path of the API: for what this client has no method for."""
+        return self._api.get_json("/" + url_path.lstrip("/"), params)
+
+    # Teams and projects
+
+    def teams(self) -> Iterator[Raw]:
+        return self._listed(path("teams"))
+
+    def create_team(self, name: str) -> Raw:
+        return self._post(path("teams"), {"name": name})
+
+    def projects(self, team_id: str) -> Iterator[Raw]:
+        return self._listed(path("projects"), {"team": team_id})
+
+    def create_project(self, team_id: str, name: str) -> Raw:
+        """The new project as its details show it, DSN included."""
+        made = self._post(path("projects"), {"team": team_id, "name": name})
+        return fields.mapping(self._api.get_json(path("projects", made["id"])), "a project")
+
+    # Issues
+
+    def issue(self, issue_id: str) -> Issue:
+        """The issue; its level and last release are those of its latest event, as in Sentry."""
+        raw = self._api.get_json(path("issues", issue_id))
+        return parse_bugsink_issue(
+            raw,
+            project=self.endpoint.project,
+            permalink=self.issues_url(issue_id),
+            latest=self.latest_event(issue_id),
+            tags=self.tags(issue_id),
+        )
+
+    def issues(self, query: str = "", *, limit: int = 100) -> tuple[Issue, ...]:
+        """Knows ``tag:value`` and text, ``trace:`` among them; ``is:`` and a state alone.
+
+        Without what takes a request for each issue: level, last release, number of users.
+        """
+        params: dict[str, Any] = {"project": self._project_id(), "sort": "last_seen"}
+        prefix, _, state = query.strip().partition(":")
+        if prefix == "is" and state in _STATES:
+            params["state"] = state
+        else:
+            params["q"] = checked(PRODUCT, query, refused_keys=_SENTRYS_OWN_KEYS) or None
+        found = self._listed(path("issues"), {**params, "order": "desc"})
+        return tuple(
+            parse_bugsink_issue(
+                raw,
+                project=self.endpoint.project,
+                permalink=self.issues_url(fields.text(raw, "id")),
+            )
+            for raw in islice(found, limit)
+        )
+
+    def issue_events(self, issue: Issue | str, *, limit: int = 100) -> tuple[Event, ...]:
+        found = self._listed(path("events"), {"issue": id_of(issue)})
+        return tuple(self._body(fields.text(row, "id")) for row in islice(found, limit))
+
+    def latest_event(self, issue: Issue | str) -> Event:
+        latest = next(iter(self.issue_events(issue, limit=1)), None)
+        if latest is None:
+            raise ObsstackError(
+                f"Issue {id_of(issue)} has no event any more.",
+                expected="an event",
+                found="none: Bugsink drops old ones (retention_max_event_count)",
+                advice="let the project keep more events",
+            )
+        return latest
+
+    def tags(self, issue: Issue | str) -> tuple[Tag, ...]:
+        return parse_bugsink_tags(self._listed(path("issues", id_of(issue), "tags")))
+
+    def tag_values(self, issue: Issue | str, key: str) -> tuple[TagValue, ...]:
+        found = self._listed(path("issues", id_of(issue), "tags"), {"key": key})
+        return tuple(
+            value for tag in parse_bugsink_tags(found) if tag.key == key for value in tag.top_values
+        )
+
+    # Events
+
+    def event(self, event_id: str) -> Event:
+        own_id = self._own_ids.get(event_id)
+        if own_id is not None and own_id in self._events:
+            return self._events[own_id]
+        params = {"project": self._project_id(), "event_id": event_id}
+        return self._known(self._api.get_json(path("events", "lookup"), params))
+
+    def event_json(self, event_id: str) -> Raw:
+        return fields.optional_mapping(self.event(event_id).raw, "data")
+
+    def attachments(self, event_id: str) -> tuple[Attachment, ...]:  # noqa: ARG002 - keeps none
+        return ()
+
+    def attachment_content(self, event_id: str, attachment_id: str) -> bytes:  # noqa: ARG002
+        raise not_shown(PRODUCT, "attachments")
+
+    # Traces
+
+    def events_of_trace(self, trace_id: str, *, since_s: float | None = None) -> tuple[Event, ...]:
+        """Searches by the tag ``trace``, and looks into each body all the same.
+
+        A Bugsink that does not know the parameter ``q`` lists all, which is then only slower; see
+        ``newest_until`` for its bound.
+        """
+        params = {
+            "project": self._project_id(),
+            "q": f"trace:{trace_id}",
+            "sort": "last_seen",
+            "order": "desc",
+        }
+        issues = newest_until(
+            PRODUCT,
+            self._listed(path("issues"), params),
+            lambda issue: fields.optional_time(issue, "last_seen"),
+            since_s=since_s,
+        )
+        return oldest_first(
+            event
+            for issue in issues
+            for event in self._events_of_issue(fields.text(issue, "id"), trace_id, since_s)
+            if event.trace_id == trace_id
+        )
+
+    def _events_of_issue(
+        self, issue_id: str, trace_id: str, since_s: float | None
+    ) -> Iterator[Event]:
+        rows = newest_until(
+            PRODUCT,
+            self._listed(path("events"), {"issue": issue_id, "q": f"trace:{trace_id}"}),
+            lambda row: fields.optional_time(row, "ingested_at"),
+            since_s=since_s,
+        )
+        for row in rows:
+            yield self._body(fields.text(row, "id"))
+
+    def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
+        raise not_shown(PRODUCT, "transactions", "transactions")
+
+    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:  # noqa: ARG002
+        raise not_shown(PRODUCT, "spans", "tracker_spans")
+
+    # Releases and outcomes
+
+    def releases(self, query: str | None = None) -> tuple[Release, ...]:
+        found = self._listed(path("releases"), {"project": self._project_id()})
+        releases = (parse_bugsink_release(raw, project=self.endpoint.project) for raw in found)
+        return tuple(r for r in releases if query is None or query in r.version)
+
+    def release(self, version: str) -> Release | None:
+        return next((r for r in self.releases(version) if r.version == version), None)
+
+    def outcomes(self) -> tuple[Outcome, ...]:
+        raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
+
+    def _project_id(self) -> str:
+        if self._project is None:
+            names = []
+            for raw in self._listed(path("projects")):
+                if self.project in (raw.get("slug"), raw.get("name")):
+                    self._project = raw
+                    break
+                names.append(fields.optional_text(raw, "slug") or "")
+            else:
+                raise ObsstackError(
+                    f"Bugsink has no project {self.project!r}.",
+                    expected=f"a project {self.project!r} that the token may see",
+                    found=", ".join(names) or "no project",
+                    advice="check the project's slug, or set it up with `obsstack sentry-setup`",
+                )
+        return fields.text(self._project, "id")
+
+    def _body(self, own_id: str) -> Event:
+        known = self._events.get(own_id)
+        return self._known(self._api.get_json(path("events", own_id))) if known is None else known
+
+    def _known(self, raw: Any) -> Event:
+        event = parse_bugsink_event(raw)
+        own_id = fields.text(event.raw, "id")
+        remember(self._events, own_id, event)
+        remember(self._own_ids, event.event_id, own_id)
+        return event
+
+    def _listed(self, url_path: str, params: Raw | None = None) -> Iterator[Raw]:
+        """The objects of a list, over all its pages, fetched as they are asked for."""
+        cursor: str | None = None
+        for _ in range(MAX_PAGES):
+            page = fields.mapping(
+                self._api.get_json(url_path, {**(params or {}), "cursor": cursor}),
+                f"GET {url_path}",
+            )
+            yield from fields.optional_mappings(page, "results", "a result")
+            following = fields.optional_text(page, "next")
+            if following is None:
+                return
+            # By the address under which Bugsink believes to be reached, which may be another one.
+            cursor = httpx.QueryParams(urlsplit(following).query).get("cursor")
+        raise ObsstackError(
+            f"Bugsink pages without an end: GET {url_path}.",
+            expected=f"at most {MAX_PAGES} pages",
+            found=f"a next page after {MAX_PAGES}",
+            advice="narrow the query",
+        )
+
+    def _post(self, url_path: str, body: Raw) -> Raw:
+        answer = self._api.json_of(self._api.request("POST", url_path, json=dict(body)))
+        return fields.mapping(answer, f"POST {url_path}")
