@@ -5,7 +5,7 @@
 #   worker     digests events, evaluates alerts; alone does it take events, so they keep their order
 #   cron       starts what is due by the clock
 #   upgrade    migrates the database and ends; a second time it changes nothing
-#   healthy-web PATH     ends with 0 if the server on port 9000 answers GET PATH with 200
+#   healthy-web PATH     ends with 0 if the server on that port (9000) answers GET PATH with 200
 #   healthy-worker       ends with 0 if the worker or cron of this container beat lately
 #
 # Anything else is run as it is given (`docker compose run --rm sentry ./manage.py shell`). What is
@@ -20,7 +20,7 @@ heartbeat_max_age_s=30
 expect_glitchtip() {
     if [[ ! -x bin/run-migrate.sh || ! -x bin/start.sh || ! -x manage.py ]]; then
         echo "sentry-entrypoint.sh: expected GlitchTip (bin/run-migrate.sh, bin/start.sh," \
-            "manage.py) in $PWD, found: $(ls -m | head -c 300)" >&2
+            "manage.py) in $PWD, found: $(printf "%s " *)" >&2
         echo "Another tracker's image needs its own file: docker-compose.lite.yml or" \
             "docker-compose.bugsink.yml." >&2
         exit 1
@@ -36,11 +36,11 @@ work() {
 
 # By bash alone: no image of a tracker has curl, and to start Python each second costs a core.
 healthy_web() {
-    local status
-    exec 3<>/dev/tcp/127.0.0.1/9000
+    local port=${GRANIAN_PORT:-9000} status
+    exec 3<>"/dev/tcp/127.0.0.1/$port"
     printf 'GET %s HTTP/1.0\r\nHost: localhost\r\nUser-Agent: healthcheck\r\n\r\n' "$1" >&3
     if ! IFS= read -r -t 4 status <&3; then
-        echo "no answer from port 9000 within 4 s"
+        echo "no answer from port $port within 4 s"
         return 1
     fi
     echo "GET $1: ${status%$'\r'}"
