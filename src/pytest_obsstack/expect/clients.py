@@ -9,6 +9,7 @@ from pytest_obsstack.errors import ObsstackError
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.collector import CollectorClient
+    from pytest_obsstack.clients.grafana.client import GrafanaClient
     from pytest_obsstack.clients.loki.client import LokiClient
     from pytest_obsstack.clients.prometheus.client import PrometheusClient
     from pytest_obsstack.clients.sentry.client import SentryClient
@@ -59,6 +60,14 @@ class Clients:
             raise self._missing("tempo", "a Tempo")
         return TempoClient(self._stack.endpoints.tempo)
 
+    @cached_property
+    def grafana(self) -> GrafanaClient:
+        from pytest_obsstack.clients.grafana.client import GrafanaClient
+
+        if self._stack.endpoints.grafana is None:
+            raise self._missing("grafana", "a Grafana")
+        return GrafanaClient(self._stack.endpoints.grafana)
+
     @property
     def traces(self) -> SpanStore:
         """The store of OpenTelemetry spans that expectations ask: the error tracker, else Tempo."""
@@ -95,7 +104,7 @@ class Clients:
 
     def close(self) -> None:
         """Close the connections of the clients that were used."""
-        for name in ("sentry", "prometheus", "loki", "tempo", "collector"):
+        for name in ("sentry", "prometheus", "loki", "tempo", "grafana", "collector"):
             client = self.__dict__.get(name)
             if client is not None:
                 client.close()

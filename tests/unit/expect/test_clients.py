@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_obsstack.endpoints import CollectorEndpoint, Endpoints, LokiEndpoint, SentryEndpoint
+from pytest_obsstack.endpoints import (
+    CollectorEndpoint,
+    Endpoints,
+    GrafanaEndpoint,
+    LokiEndpoint,
+    SentryEndpoint,
+    TempoEndpoint,
+)
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.clients import Clients
 from pytest_obsstack.providers.stack import Stack
@@ -20,17 +28,30 @@ def clients(of: Endpoints, *capabilities: str, **products: ProductState) -> Clie
 
 
 def test_each_client_is_made_once_for_its_endpoint() -> None:
-    made = clients(endpoints())
+    of = replace(
+        endpoints(),
+        tempo=TempoEndpoint("http://127.0.0.1:3200"),
+        grafana=GrafanaEndpoint("http://127.0.0.1:3000", password="x"),
+    )
+    made = clients(of)
     assert made.sentry is made.sentry
     assert (made.sentry.url, made.sentry.organization) == ("http://127.0.0.1:9000", "obsstack")
     assert made.prometheus.url == "http://127.0.0.1:9090"
     assert made.loki.url == "http://127.0.0.1:3100"
+    assert made.tempo.url == "http://127.0.0.1:3200"
+    assert made.grafana.url == "http://127.0.0.1:3000"
     made.close()
 
 
 @pytest.mark.parametrize(
     ("component", "what"),
-    [("sentry", "an error tracker"), ("prometheus", "a Prometheus"), ("loki", "a Loki")],
+    [
+        ("sentry", "an error tracker"),
+        ("prometheus", "a Prometheus"),
+        ("loki", "a Loki"),
+        ("tempo", "a Tempo"),
+        ("grafana", "a Grafana"),
+    ],
 )
 def test_a_component_that_the_stack_has_not_is_named(component: str, what: str) -> None:
     made = clients(Endpoints(), collector=ProductState("http://c", "1"))
