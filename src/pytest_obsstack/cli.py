@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import pytest
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -15,10 +16,10 @@ from rich.table import Table
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.evidence.summary import kept_lines
-from pytest_obsstack.options import COMPONENTS, Options, parse_port
+from pytest_obsstack.options import STARTED, TABLE, Option, Options, build_options
 from pytest_obsstack.providers.home import Home, find_home
 from pytest_obsstack.providers.locks import one_at_a_time
-from pytest_obsstack.providers.state import StackState, read_state
+from pytest_obsstack.providers.state import ComposeState, StackState, read_state
 
 app = typer.Typer(
     add_completion=False,
@@ -52,21 +53,35 @@ def up(
     *,
     home: HomeOption = None,
     as_json: JsonOption = False,
+    stack: Annotated[str, typer.Option(help="embedded, or compose for containers.")] = "embedded",
+    use: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COMPONENT=CHOICE-or-URL", help="As --obs-use of pytest. May be repeated."
+        ),
+    ] = None,
     port: Annotated[
         list[str] | None,
-        typer.Option(help="COMPONENT=PORT: a port that it must have. May be repeated."),
+        typer.Option(metavar="COMPONENT=PORT", help="A port that it must have. May be repeated."),
+    ] = None,
+    compose_file: Annotated[
+        list[Path] | None,
+        typer.Option(help="A compose file laid over the stack's own. May be repeated."),
     ] = None,
     with_app: Annotated[
         bool, typer.Option("--app/--no-app", help="Start the guide's sample app, too.")
     ] = True,
 ) -> None:
-    """Start the embedded stack and leave it running; if it runs already, say so."""
+    """Start a stack and leave it running; if it runs already, say so."""
     from pytest_obsstack.providers.app import simple_app
     from pytest_obsstack.provision.session import Run, Session, end_stack
 
     place = Home(home or find_home(Path.cwd()))
-    options = Options(keep_stack=True, home=place.path, port=_ports(port or []))
+    options = _options(stack, use or [], port or [], compose_file or [], place)
     session = Session(options, Run(place.new_run(), owner_pid=0))
+    session.tell = lambda text: typer.echo(text, err=True)
+    if with_app and stack == "compose":
+        session.compose_services = simple_app().compose_services()
     already = _kept(place)
     state = session.stack.state
     try:
@@ -84,6 +99,36 @@ def up(
     _print_state(_kept(place) or state, as_json=as_json)
 
 
+def _options(
+    stack: str, use: list[str], port: list[str], compose_file: list[Path], place: Home
+) -> Options:
+    """The options of ``up``, checked as those of pytest are."""
+    texts: dict[str, list[str]] = {"stack": [stack], "use": use, "port": port}
+    values: dict[str, Any] = {option.name: option.default for option in TABLE}
+    for option in TABLE:
+        parsed = [_parsed(option, text) for text in texts.get(option.name, ())]
+        if option.kind == "list":
+            values[option.name] = tuple(parsed)
+        elif parsed:
+            values[option.name] = parsed[0]
+    values |= {
+        "keep_stack": True,
+        "home": str(place.path.resolve()),
+        "compose_file": [str(path.resolve()) for path in compose_file],
+    }
+    try:
+        return build_options(values, Path.cwd(), ())
+    except pytest.UsageError as error:
+        raise typer.BadParameter(str(error).replace("--obs-", "--")) from error
+
+
+def _parsed(option: Option, text: str) -> Any:
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--{option.name} {text}: {error}") from error
+
+
 @app.command()
 def status(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
     """Show the stack that was left running; exit status 1 where there is none."""
@@ -92,11 +137,25 @@ def status(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def down(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
+def down(
+    *,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    everything: Annotated[
+        bool,
+        typer.Option(
+            "--all",
+            help="Remove every stack of containers that this package has left on the machine.",
+        ),
+    ] = False,
+) -> None:
     """End the stack that was left running; what arrived stays in the run's folder."""
     from pytest_obsstack.provision.session import end_stack
 
     place = Home(home or find_home(Path.cwd()))
+    if everything:
+        _down_all(place, as_json=as_json)
+        return
     state = _kept(place)
     if state is None:
         _say({"stopped": False, "reason": "no stack was left running"}, as_json=as_json)
@@ -115,34 +174,84 @@ def down(*, home: HomeOption = None, as_json: JsonOption = False) -> None:
     _say({"stopped": True, "folder": str(state.folder)}, as_json=as_json)
 
 
+def _down_all(place: Home, *, as_json: bool) -> None:
+    """Remove the kept stack, and all projects of containers but those of runs still at work."""
+    from pytest_obsstack.providers.compose.engine import find_engine
+    from pytest_obsstack.providers.compose.leftovers import find_leftovers, remove
+    from pytest_obsstack.provision.session import end_stack
+
+    state = _kept(place)
+    if state is not None:
+        with one_at_a_time(place.kept_lock_path):
+            end_stack(state)
+            place.kept_path.unlink(missing_ok=True)
+            place.release(state.folder.parent)
+    engine = find_engine()
+    left = find_leftovers(engine)
+    for leftover in left:
+        if not leftover.in_use:
+            remove(engine, leftover)
+    removed = [leftover.project for leftover in left if not leftover.in_use]
+    if state is not None and state.compose is not None:
+        removed.insert(0, state.compose.compose.project)
+    in_use = {leftover.project: leftover.owner for leftover in left if leftover.in_use}
+    if as_json:
+        _print_json({"removed": removed, "in_use": in_use})
+        return
+    for project in removed:
+        typer.echo(f"removed {project}")
+    for project, owner in in_use.items():
+        typer.echo(f"left {project}, which a run still uses (process {owner})")
+    if not left and state is None:
+        typer.echo("nothing was left")
+
+
 @app.command()
 def logs(
-    component: Annotated[str, typer.Argument(help="sentry, collector, prometheus, loki or app.")],
+    component: Annotated[
+        str,
+        typer.Argument(
+            help="sentry, collector, prometheus, loki or app; of containers also any service."
+        ),
+    ],
     *,
     home: HomeOption = None,
     lines: Annotated[int, typer.Option("--lines", "-n", help="How many of the last lines.")] = 50,
     as_json: JsonOption = False,
 ) -> None:
     """Print the last log lines of a component of the running stack."""
-    from pytest_obsstack.providers.process import tail
-
-    if component not in COMPONENTS:
-        raise typer.BadParameter(f"{component!r}; expected one of {', '.join(COMPONENTS)}")
-    state = _running(Home(home or find_home(Path.cwd())))
-    if component == "app":
-        path = Path(state.app.log) if state.app and state.app.log else None
-    else:
-        path = state.folder / "embedded.log"
-    if path is None:
-        raise ObsstackError(
-            "The app's log is not known.", expected="an app that was started with the stack"
-        )
-    found = tail(path, lines)
+    place = Home(home or find_home(Path.cwd()))
+    known = STARTED["embedded"]
+    kept = _kept(place)
+    if (kept is None or kept.compose is None) and component not in known:
+        raise typer.BadParameter(f"{component!r}; expected one of {', '.join(known)}")
+    state = _running(place)
+    found = _log_of(state, component, lines)
     if as_json:
         _print_json({"component": component, "lines": found})
     else:
         for line in found:
             typer.echo(line)
+
+
+def _log_of(state: StackState, component: str, lines: int) -> list[str]:
+    from pytest_obsstack.providers.process import tail
+
+    if state.compose is not None:
+        from pytest_obsstack.providers.compose.control import ComposeControl
+
+        control = ComposeControl(state.compose, 0.0)
+        services = sorted(control.status())
+        if component not in services:
+            raise typer.BadParameter(f"{component!r}; expected one of {', '.join(services)}")
+        return control.logs(component, lines)
+    if component != "app":
+        return tail(state.folder / "embedded.log", lines)
+    if state.app is None or state.app.log is None:
+        raise ObsstackError(
+            "The app's log is not known.", expected="an app that was started with the stack"
+        )
+    return tail(Path(state.app.log), lines)
 
 
 def _app_runs(state: StackState) -> bool:
@@ -169,18 +278,13 @@ def _running(place: Home) -> StackState:
             found="it does not",
             advice="`obsstack down` clears it away, `obsstack up` starts a new one",
         )
+    if state.compose is not None:
+        from pytest_obsstack.provision.containers import ended_by_hand
+
+        broken = ended_by_hand(state)
+        if broken is not None:
+            raise broken
     return state
-
-
-def _ports(texts: list[str]) -> dict[str, int]:
-    ports = {}
-    for text in texts:
-        try:
-            component, port = parse_port(text)
-        except ValueError as error:
-            raise typer.BadParameter(f"--port {text}: {error}") from error
-        ports[component] = port
-    return ports
 
 
 def _print_state(state: StackState, *, as_json: bool) -> None:
@@ -211,6 +315,7 @@ def described(state: StackState) -> dict[str, Any]:
         "run_id": state.run_id,
         "folder": str(state.folder),
         "ready_after_s": round(state.ready_after_s, 3),
+        "containers": None if state.compose is None else _containers(state.compose),
         "pid": None if state.process is None else state.process.pid,
         "endpoints": endpoints.to_json(),
         "products": {
@@ -230,6 +335,16 @@ def described(state: StackState) -> dict[str, Any]:
             "instance": state.app.instance,
             "usual_port": state.app.wish_met,
         },
+    }
+
+
+def _containers(compose: ComposeState) -> dict[str, Any]:
+    return {
+        "project": compose.compose.project,
+        "tracker": compose.tracker,
+        "command": list(compose.compose.words),
+        "files": list(compose.compose.files),
+        "variables": list(compose.compose.env_files),
     }
 
 

@@ -57,7 +57,14 @@ _ALWAYS_OWN: Mapping[str, Mapping[str, str]] = {
         "sentry": f"the embedded stack cannot do without its own sentry; {_ATTACH}",
         "app": f"the embedded stack {_STARTS_APP}",
     },
-    "compose": {"app": f"the stack of containers {_STARTS_APP}"},
+    "compose": {
+        "app": f"the stack of containers {_STARTS_APP}",
+        **dict.fromkeys(
+            ("collector", "prometheus", "loki", "tempo"),
+            "the containers' pipeline ends in their own collector, prometheus, loki and tempo; "
+            f"{_ATTACH}",
+        ),
+    },
 }
 """Why a component of a stack cannot be at a URL."""
 

@@ -177,6 +177,7 @@ def test_status_as_json_gives_every_endpoint_key_and_token(
         "run_id": "20260101-120000-abcdef",
         "folder": str(kept.folder),
         "ready_after_s": 0.526,
+        "containers": None,
         "pid": process.pid,
         "endpoints": kept.endpoints.to_json(),
         "products": {
@@ -334,7 +335,11 @@ RANGE = "expected COMPONENT=PORT with a port from 1 to 65535"
         ("sentry=0", RANGE),
         ("sentry=65536", RANGE),
         ("loki=²", RANGE),
-        ("tempo=1", "no component 'tempo'; there are sentry, collector, prometheus, loki, app"),
+        (
+            "jaeger=1",
+            "no component 'jaeger'; there are sentry, collector, prometheus, loki, tempo, grafana, "
+            "app",
+        ),
     ],
 )
 def test_a_wrong_port_is_a_usage_error(

@@ -272,8 +272,16 @@ def test_the_guides_ports_name_components() -> None:
             ),
         ),
         (
-            ["--obs-stack=compose", "--obs-use=loki=http://h", "--obs-port=loki=3100"],
-            ("--obs-port loki=…: expected a component that this run starts; loki is at http://h"),
+            ["--obs-stack=compose", "--obs-use=grafana=http://h", "--obs-port=grafana=3000"],
+            "--obs-port grafana=…: expected a component that this run starts; "
+            "grafana is at http://h",
+        ),
+        (
+            ["--obs-stack=compose", "--obs-use=loki=http://h"],
+            (
+                "--obs-use loki=http://h: the containers' pipeline ends in their own collector, "
+                "prometheus, loki and tempo; use --obs-stack=attach with a URL for each component"
+            ),
         ),
         (
             ["--obs-stack=compose", "--obs-use=sentry=kent"],

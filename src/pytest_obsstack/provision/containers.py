@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from pytest_obsstack.endpoints import (
     CollectorEndpoint,
@@ -155,6 +154,25 @@ def collector_variables(
 def _set_up(
     wanted: Wanted, project: Project, images: Mapping[str, Mapping[str, str]]
 ) -> SentryEndpoint:
+    if _flavour(project, images) == "embedded":
+        import contextlib
+
+        from pytest_obsstack.clients.sentry.client import SentryClient
+        from pytest_obsstack.provision.sentry_setup import sentry_setup
+
+        at = SentryEndpoint(project.url("sentry"), token=project.api_token)
+        with contextlib.closing(SentryClient(at)) as client:
+            made = sentry_setup(client)
+        return replace(
+            at,
+            organization=made.organization,
+            project=made.project,
+            dsn=str(
+                replace(Dsn.parse(made.dsn), host="127.0.0.1", port=project.ports["SENTRY_PORT"])
+            ),
+            admin_email=project.variables["SENTRY_ADMIN_EMAIL"],
+            admin_password=project.admin_password,
+        )
     from pytest_obsstack.provision.tracker_setup import set_up_tracker
 
     flavour = _flavour(project, images)
@@ -287,15 +305,3 @@ def ended_by_hand(state: StackState) -> ObsstackError | None:
         found=f"none runs for {', '.join(missing)}",
         advice="`obsstack down` clears it away, then start a new one",
     )
-
-
-def described_project(state: StackState) -> dict[str, Any]:
-    """What ``obsstack status --json`` tells of the containers."""
-    if state.compose is None:
-        return {}
-    return {
-        "project": state.compose.compose.project,
-        "tracker": state.compose.tracker,
-        "compose": list(state.compose.compose.words),
-        "files": list(state.compose.compose.files),
-    }
