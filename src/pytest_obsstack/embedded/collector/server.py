@@ -22,10 +22,11 @@ from pytest_obsstack.embedded.collector.exporter import (
 )
 from pytest_obsstack.embedded.collector.page import CONTENT_TYPES, MetricsPage, negotiate
 from pytest_obsstack.embedded.collector.points import Batch, PointReader
-from pytest_obsstack.embedded.collector.receiver import OtlpEndpoint, Outcome
+from pytest_obsstack.embedded.collector.receiver import endpoint
 from pytest_obsstack.embedded.collector.settings import CollectorSettings
 from pytest_obsstack.embedded.collector.telemetry import Telemetry
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
+from pytest_obsstack.embedded.otlp_receiver import Outcome
 from pytest_obsstack.wire import otlp
 
 log = logging.getLogger("obsstack.embedded.collector")
@@ -252,9 +253,9 @@ class CollectorServer:
             return self._settings.max_request_bytes
 
         receiver = [
-            Route("/v1/traces", OtlpEndpoint("traces", limit_bytes, self._consume_traces)),
-            Route("/v1/metrics", OtlpEndpoint("metrics", limit_bytes, self._consume_metrics)),
-            Route("/v1/logs", OtlpEndpoint("logs", limit_bytes, self._consume_logs)),
+            Route("/v1/traces", endpoint("traces", limit_bytes, self._consume_traces)),
+            Route("/v1/metrics", endpoint("metrics", limit_bytes, self._consume_metrics)),
+            Route("/v1/logs", endpoint("logs", limit_bytes, self._consume_logs)),
         ]
         # As the real one, which has a port for each.
         self.receiver = _application(*receiver)

@@ -78,6 +78,13 @@ def _loki(variables: Variables) -> Loaded:
     return LokiServer, _settings(LokiSettings, {}, variables)
 
 
+def _tempo(variables: Variables) -> Loaded:
+    from pytest_obsstack.embedded.tempo.server import TempoServer
+    from pytest_obsstack.embedded.tempo.settings import TempoSettings
+
+    return TempoServer, _settings(TempoSettings, {}, variables)
+
+
 def _settings(kind: Any, told: Mapping[str, Any], variables: Variables) -> Any:
     try:
         return kind.from_json({**told, **variables.settings()})
@@ -94,4 +101,5 @@ PRODUCTS: Mapping[str, ContainerProduct] = {
     ),
     "prometheus": ContainerProduct({9090: "app"}, _prometheus),
     "loki": ContainerProduct({3100: "app"}, _loki),
+    "tempo": ContainerProduct({4318: "receiver", 3200: "app"}, _tempo),
 }

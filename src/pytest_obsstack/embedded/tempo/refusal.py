@@ -1,0 +1,10 @@
+"""How the embedded Tempo says what it cannot do."""
+
+from __future__ import annotations
+
+
+def unsupported_text(what: str) -> str:
+    return (
+        f"not supported by the embedded Tempo: {what}; "
+        "use --obs-stack=compose, or --obs-use tempo=URL"
+    )
