@@ -31,6 +31,7 @@ from pytest_obsstack.clients.grafana.models import (
 )
 from pytest_obsstack.clients.grafana.variables import Values
 from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.tempo.models import Trace, parse_trace
 from pytest_obsstack.endpoints import GrafanaEndpoint
 from pytest_obsstack.errors import BackendRefused, ObsstackError
 
@@ -122,6 +123,10 @@ class GrafanaClient:
         """The parsed JSON of a GET that Grafana passes on to the data source's product."""
         path = f"/api/datasources/proxy/uid/{quote(uid, safe='')}/{url_path.lstrip('/')}"
         return self._api.get_json(path, params)
+
+    def trace(self, uid: str, trace_id: str) -> Trace:
+        """What a Tempo data source has of a trace: where links from lines and exemplars lead."""
+        return parse_trace(self.proxied(uid, f"api/v2/traces/{trace_id}"))
 
     # Queries
 

@@ -145,6 +145,14 @@ def test_a_data_sources_product_is_asked_through_grafana() -> None:
     assert answers.params() == [("start", "1")]
 
 
+def test_a_links_target_has_the_trace() -> None:
+    path = "GET /api/datasources/proxy/uid/tempo/api/v2/traces/abc"
+    spans = [{"spanId": "7uGbfsPBsQA=", "name": "GET /error"}]
+    answer = {"trace": {"resourceSpans": [{"scopeSpans": [{"spans": spans}]}]}}
+    grafana, _ = client({path: answer})
+    assert [span.name for span in grafana.trace("tempo", "abc").spans] == ["GET /error"]
+
+
 # ---- queries
 
 
