@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from pytest_obsstack.errors import ObsstackError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.loki.client import LokiClient
     from pytest_obsstack.clients.prometheus.client import PrometheusClient
     from pytest_obsstack.clients.sentry.client import SentryClient
+    from pytest_obsstack.clients.sentry.tracker import Tracker
     from pytest_obsstack.clients.spans import SpanStore
     from pytest_obsstack.clients.tempo.client import TempoClient
     from pytest_obsstack.providers.stack import Stack
@@ -28,13 +29,13 @@ class Clients:
         self._stack = stack
 
     @cached_property
-    def sentry(self) -> SentryClient:
-        from pytest_obsstack.clients.sentry.client import SentryClient
+    def sentry(self) -> Tracker:
+        from pytest_obsstack.clients.sentry.open import open_tracker
 
         endpoint = self._stack.endpoints.sentry
         if endpoint is None:
             raise self._missing("sentry", "an error tracker")
-        return SentryClient(endpoint, writable="writes" in self._stack.capabilities)
+        return open_tracker(endpoint, writable="writes" in self._stack.capabilities)
 
     @cached_property
     def prometheus(self) -> PrometheusClient:
@@ -87,7 +88,8 @@ class Clients:
 
         stores: list[SpanStore] = []
         if "tracker_spans" in self._stack.capabilities:
-            stores.append(SentrySpanStore(self.sentry))
+            # Nobody but Sentry has that capability.
+            stores.append(SentrySpanStore(cast("SentryClient", self.sentry)))
         if self._stack.endpoints.tempo is not None:
             stores.append(self.tempo)
         return tuple(stores)

@@ -6,7 +6,8 @@ it is visible, so is the rest, or it was lost. What proves what, and what it doe
 =======  =========================================  =============================================
 signal   fence                                      does not cover
 =======  =========================================  =============================================
-errors   the request's own Sentry transaction       background threads; a queue that overflowed
+errors   the request's own Sentry transaction,      background threads; a queue that overflowed
+         on a tracker that keeps the order
 spans    the request's SERVER span                  spans of background threads, streamed bodies
 logs     the record that the app logs last, else    records of background threads
          the exporter's delay after the SERVER span
@@ -56,7 +57,13 @@ class Settled:
 
 
 def errors_settled(context: Context) -> Settled:
-    """Each request's transaction has arrived, and no SDK has reported an overflow since."""
+    """Each request's transaction has arrived, and no SDK has reported an overflow since.
+
+    Never proven where the error tracker does not show a transaction after the errors before it.
+    """
+    ordering = context.clients.sentry.traits.ordering
+    if not ordering.settles_errors:
+        return Settled(ordering.unproven, polls=0, advice=ordering.instead)
     settled = _fence(context, "transaction", "", lambda: _transactions(context), _LET_IT_TRACE)
     if not settled.proven:
         return settled
@@ -73,7 +80,12 @@ def errors_settled(context: Context) -> Settled:
 
 
 def queue_overflows(clients: Clients) -> int:
-    """How many items the SDKs of the project have dropped so far because their queue was full."""
+    """How many items the SDKs of the project have dropped so far because their queue was full.
+
+    None where the error tracker does not tell; there, ``errors_settled`` is never proven.
+    """
+    if not clients.sentry.traits.counts_outcomes:
+        return 0
     return sum(
         outcome.quantity
         for outcome in clients.sentry.outcomes()

@@ -22,6 +22,7 @@ from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.collector import Signal
+    from pytest_obsstack.clients.sentry.event import Event
     from pytest_obsstack.clients.spans import SpanStore
 
 _SPAN_EXPORTERS = {"Sentry": "otlp_http/sentry", "Tempo": "otlp_http/tempo"}
@@ -36,7 +37,7 @@ def sentry_hops(context: Context) -> tuple[Hop, ...]:
     dsn = _dsn_hop(context)
     if app.broken or dsn.broken:
         return (app, dsn)
-    arrived = _sentry_hop(context)
+    arrived = _tracker_hop(context)
     return (app, dsn, arrived, _discards_hop(context))
 
 
@@ -133,11 +134,38 @@ def _dsn_fate(what: str) -> str:
     }[what]
 
 
+def events_of_test(context: Context) -> tuple[Event, ...]:
+    """The error events of this test's trace; raises ``ObsstackError``."""
+    return context.clients.sentry.events_of_trace(context.trace_id, since_s=context.since_ns / 1e9)
+
+
+def _tracker_hop(context: Context) -> Hop:
+    traits = context.clients.sentry.traits
+    if "transactions" in traits.capabilities:
+        return _sentry_hop(context)
+    name = f"SDK → {traits.product}"
+    try:
+        events = events_of_test(context)
+    except ObsstackError as error:
+        return _unanswered(name, traits.product, error)
+    seen = f"{traits.product} shows {plural(len(events), 'event')} of this trace"
+    if events or not _expects_error(context):
+        return Hop(name, seen)
+    return Hop(
+        name,
+        seen,
+        broken=True,
+        cause="the SDK sent no event (look at before_send, ignore_errors, sample_rate, and at the "
+        f"app's own try/except), or {traits.product} did not take it: see the answers in the "
+        "app's log with debug=True, and the logs of the tracker and its workers",
+    )
+
+
 def _sentry_hop(context: Context) -> Hop:
     client = context.clients.sentry
     try:
         rows = client.spans_of_trace(context.trace_id)
-        events = client.events_of_trace(context.trace_id)
+        events = events_of_test(context)
     except ObsstackError as error:
         return _unanswered("SDK → Sentry", "Sentry", error)
     transactions = sum(1 for row in rows if row.is_transaction and row.origin != OTLP_ORIGIN)
@@ -171,6 +199,9 @@ def _expects_error(context: Context) -> bool:
 
 
 def _discards_hop(context: Context) -> Hop:
+    traits = context.clients.sentry.traits
+    if not traits.counts_outcomes:
+        return Hop(traits.product, f"{traits.product} does not tell what was discarded")
     try:
         outcomes = context.clients.sentry.outcomes()
     except ObsstackError as error:

@@ -19,7 +19,13 @@ from pytest_obsstack.expect.fence import (
     metrics_settled,
     spans_settled,
 )
-from pytest_obsstack.expect.hops import log_hops, metric_hops, sentry_hops, span_hops
+from pytest_obsstack.expect.hops import (
+    events_of_test,
+    log_hops,
+    metric_hops,
+    sentry_hops,
+    span_hops,
+)
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
 from pytest_obsstack.record.hops import Hop
@@ -128,13 +134,14 @@ def _series_of(service: AppFacts) -> str:
 
 def _sentry_texts(context: Context) -> Iterator[tuple[str, str]]:
     client = context.clients.sentry
-    events = [("event", event.event_id) for event in client.events_of_trace(context.trace_id)]
-    events += [
-        ("transaction", transaction.event_id)
-        for transaction in client.transactions_of_trace(context.trace_id)
-    ]
+    events = [("event", event.event_id) for event in events_of_test(context)]
+    if "transactions" in client.traits.capabilities:
+        events += [
+            ("transaction", transaction.event_id)
+            for transaction in client.transactions_of_trace(context.trace_id)
+        ]
     for kind, event_id in events:
-        where = f"Sentry {kind} {event_id}"
+        where = f"{client.traits.product} {kind} {event_id}"
         yield where, json.dumps(client.event_json(event_id), ensure_ascii=False)
         for attachment in client.attachments(event_id):
             content = client.attachment_content(event_id, attachment.id)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import errors_settled
-from pytest_obsstack.expect.hops import sentry_hops
+from pytest_obsstack.expect.hops import events_of_test, sentry_hops
 from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
 from pytest_obsstack.expect.question import Question
 
@@ -188,7 +188,7 @@ class SentryExpectations:
 
     def _question(self, noun: str, fetch: Any, fields: Any, title: Any) -> Question[Any]:
         return Question(
-            backend="Sentry",
+            backend=self._context.clients.sentry.traits.product,
             noun=noun,
             signal="errors",
             fetch=fetch,
@@ -202,11 +202,11 @@ class SentryExpectations:
     def _links(self) -> Sequence[str]:
         issues = {event.issue_id for event in self._events() if event.issue_id}
         client = self._context.clients.sentry
-        base = f"{client.url}/organizations/{client.organization}/issues"
-        return [f"{base}/{issue_id}/" for issue_id in sorted(issues)][:2] or [f"{base}/"]
+        pages = [client.issues_url(issue_id) for issue_id in sorted(issues)[:2]]
+        return pages or [client.issues_url()]
 
     def _events(self, issue: Issue | None = None) -> tuple[Event, ...]:
-        events = self._context.clients.sentry.events_of_trace(self._context.trace_id)
+        events = events_of_test(self._context)
         return tuple(e for e in events if issue is None or e.issue_id == issue.id)
 
     def _issues(self) -> tuple[Issue, ...]:

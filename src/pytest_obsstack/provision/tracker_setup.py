@@ -16,7 +16,7 @@ import httpx
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.endpoints import SentryEndpoint, TrackerFlavour
-from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.errors import BackendRefused, ObsstackError
 from pytest_obsstack.provision.sentry_setup import (
     SentryProject,
     checked_dsn,
@@ -115,7 +115,16 @@ def _require_health(endpoint: SentryEndpoint, transport: httpx.BaseTransport | N
     from pytest_obsstack.clients.sentry.open import open_tracker
 
     with contextlib.closing(open_tracker(endpoint, transport=transport)) as client:
-        client.health()
+        try:
+            client.health()
+        except BackendRefused as refused:
+            product = client.traits.product
+            raise ObsstackError(
+                f"There seems to be no {product} at {endpoint.url}.",
+                expected=f"the health page of {product}",
+                found=refused.summary,
+                advice="check the URL, and which error tracker it is (--flavour)",
+            ) from refused
 
 
 def _token(flavour: TrackerFlavour, login: Login, exec_in_container: ExecInContainer | None) -> str:

@@ -15,6 +15,7 @@ from pytest_obsstack.clients.prometheus.models import Target
 from pytest_obsstack.clients.sentry.event import Event
 from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome
+from pytest_obsstack.clients.sentry.tracker import SENTRY, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.clients.series import QueryResult, Sample, Series
 from pytest_obsstack.clients.spans import Span
@@ -72,9 +73,16 @@ class FakeSentry(Backend):
     """Those of a span that no list shows, by span id."""
     url: str = "http://127.0.0.1:9000"
     organization: str = "obsstack"
+    traits: TrackerTraits = SENTRY
+    since_s: float | None = None
 
-    def events_of_trace(self, trace_id: str) -> tuple[Event, ...]:
+    def issues_url(self, issue_id: str | None = None) -> str:
+        page = f"{self.url}/organizations/{self.organization}/issues/"
+        return page if issue_id is None else f"{page}{issue_id}/"
+
+    def events_of_trace(self, trace_id: str, *, since_s: float | None = None) -> tuple[Event, ...]:
         self.asked()
+        self.since_s = since_s
         return tuple(self.events) if trace_id == TRACE else ()
 
     def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:

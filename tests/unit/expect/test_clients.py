@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.endpoints import (
     CollectorEndpoint,
     Endpoints,
@@ -35,6 +36,7 @@ def test_each_client_is_made_once_for_its_endpoint() -> None:
     )
     made = clients(of)
     assert made.sentry is made.sentry
+    assert isinstance(made.sentry, SentryClient)
     assert (made.sentry.url, made.sentry.organization) == ("http://127.0.0.1:9000", "obsstack")
     assert made.prometheus.url == "http://127.0.0.1:9090"
     assert made.loki.url == "http://127.0.0.1:3100"
@@ -76,6 +78,7 @@ def test_a_collector_whose_metrics_cannot_be_reached_is_none(
 def test_clients_write_only_where_the_stack_allows_it(writes: bool) -> None:
     of = Endpoints(sentry=SentryEndpoint("http://127.0.0.1:1"), loki=LokiEndpoint("http://l"))
     made = clients(of, *(["writes"] if writes else []))
+    assert isinstance(made.sentry, SentryClient)
     assert made.sentry._api.writable is writes
     assert made.loki._api.writable is writes
     made.close()

@@ -277,6 +277,8 @@ class GlitchTipClient:
             stored = self._stored_of(event)
             known = replace(
                 event,
+                # Of an exception it repeats the title; Sentry tells a logged text alone.
+                message=None if event.exceptions else event.message,
                 level=fields.optional_text(stored, "level"),
                 transaction=fields.optional_text(stored, "transaction"),
                 hashes=tuple(str(part) for part in fields.optional_items(stored, "hashes")),
@@ -307,9 +309,9 @@ class GlitchTipClient:
 
 
 def _user_count(issue: Issue, tags: Iterable[Tag]) -> int | None:
-    """How many users the issue has, where its tags leave no doubt; GlitchTip itself says 0."""
-    of_users = {tag.key: tag for tag in tags if tag.key.startswith("user.")}
-    ids = of_users.get("user.id")
-    if ids is None:
-        return None if of_users else 0
-    return ids.unique if ids.total == issue.count else None
+    """How many users the issue has, if each of its events has one with an id.
+
+    GlitchTip itself always says 0, and users without an id, who count in Sentry, leave no tag.
+    """
+    ids = next((tag for tag in tags if tag.key == "user.id"), None)
+    return ids.unique if ids is not None and ids.total == issue.count else None
