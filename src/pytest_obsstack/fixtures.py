@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.grafana.client import GrafanaClient
     from pytest_obsstack.clients.loki.client import LokiClient
     from pytest_obsstack.clients.prometheus.client import PrometheusClient
-    from pytest_obsstack.clients.sentry.client import SentryClient
+    from pytest_obsstack.clients.sentry.tracker import Tracker
     from pytest_obsstack.endpoints import Endpoints
     from pytest_obsstack.expect.opening import Bench
     from pytest_obsstack.expect.probe import Probe
@@ -117,8 +117,11 @@ def obs_bench(obs_session: Session, obs_stack: Stack) -> Iterator[Bench]:
 
 
 @pytest.fixture(scope="session")
-def obs_sentry(obs_bench: Bench) -> SentryClient:
-    """Client of Sentry's ``/api/0``; read-only on a stack that the run did not start."""
+def obs_sentry(obs_bench: Bench) -> Tracker:
+    """Client of the error tracker: ``SentryClient``, or the adapter of GlitchTip or Bugsink.
+
+    Read-only on a stack that the run did not start.
+    """
     return obs_bench.clients.sentry
 
 

@@ -18,6 +18,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pytest_obsstack.endpoints import TrackerFlavour
+
 StackKind = Literal["embedded", "compose", "attach"]
 Component = Literal["sentry", "collector", "prometheus", "loki", "tempo", "grafana", "app"]
 
@@ -138,6 +140,15 @@ def parse_port(text: str) -> tuple[str, int]:
     return component, int(value)
 
 
+def _flavour(text: str) -> str:
+    from pytest_obsstack.endpoints import TrackerFlavour
+
+    known = get_args(TrackerFlavour)
+    if text not in known:
+        raise ValueError(f"expected one of {', '.join(known)}")
+    return text
+
+
 def _dsn(text: str) -> str:
     from pytest_obsstack.wire.dsn import Dsn
 
@@ -219,6 +230,12 @@ TABLE: tuple[Option, ...] = (
     Option("sentry_token", "Bearer token of an attached Sentry.", None, str, secret=True),
     Option("sentry_organization", "Organisation slug of an attached Sentry.", None, str),
     Option("sentry_project", "Project slug of an attached Sentry.", None, str),
+    Option(
+        "sentry_flavour",
+        "Which product an attached error tracker is: sentry, glitchtip, bugsink or embedded.",
+        "sentry",
+        _flavour,
+    ),
     Option("sentry_dsn", "DSN of the project in an attached Sentry.", None, _dsn, secret=True),
 )
 
@@ -241,6 +258,7 @@ class Options(NamedTuple):
     sentry_token: str | None = None
     sentry_organization: str | None = None
     sentry_project: str | None = None
+    sentry_flavour: TrackerFlavour = "sentry"
     sentry_dsn: str | None = None
     given: frozenset[str] = frozenset()
     """Names of the options that somebody set."""
@@ -313,6 +331,7 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
         sentry_token=values["sentry_token"],
         sentry_organization=values["sentry_organization"],
         sentry_project=values["sentry_project"],
+        sentry_flavour=values["sentry_flavour"],
         sentry_dsn=values["sentry_dsn"],
         given=frozenset(given),
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_obsstack import Probe
+from pytest_obsstack import Probe, Stack
 from pytest_obsstack.clients.sentry.alerts import (
     FIRST_SEEN,
     IssueRule,
@@ -86,10 +86,10 @@ class Channel:
 
 
 @pytest.fixture
-def channel(obs: Probe, obs_sentry: SentryClient) -> Iterator[Channel]:
+def channel(obs: Probe, obs_sentry: SentryClient, obs_stack: Stack) -> Iterator[Channel]:
     alerts = obs_sentry.alerts
     with contextlib.ExitStack() as cleanup:
-        receiver = cleanup.enter_context(webhook_receiver())
+        receiver = cleanup.enter_context(webhook_receiver(obs_stack))
         app = alerts.create_integration(f"e2e {obs.trace_id[:16]}", receiver.url)
         cleanup.callback(alerts.delete_integration, app)
         yield Channel(obs, alerts, app, receiver, cleanup)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from pytest_obsstack import Stack
 from pytest_obsstack.waiting import until
 
 
@@ -68,8 +69,8 @@ class WebhookReceiver:
 
 
 @contextlib.contextmanager
-def webhook_receiver() -> Iterator[WebhookReceiver]:
-    """A receiver on a free port of 127.0.0.1."""
+def webhook_receiver(stack: Stack) -> Iterator[WebhookReceiver]:
+    """A receiver on a free port of the address at which the stack's servers reach this machine."""
     arrived: list[Webhook] = []
 
     class Handler(BaseHTTPRequestHandler):
@@ -84,11 +85,12 @@ def webhook_receiver() -> Iterator[WebhookReceiver]:
         def log_message(self, format: str, *args: Any) -> None:
             """Nothing: pytest's output is for the tests."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = ThreadingHTTPServer((stack.callback_bind, 0), Handler)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
-        yield WebhookReceiver(f"http://127.0.0.1:{server.server_port}/alerts", arrived)
+        url = f"http://{stack.callback_host}:{server.server_port}/alerts"
+        yield WebhookReceiver(url, arrived)
     finally:
         server.shutdown()
         thread.join()

@@ -337,8 +337,10 @@ RANGE = "expected COMPONENT=PORT with a port from 1 to 65535"
         ("loki=²", RANGE),
         (
             "jaeger=1",
-            "no component 'jaeger'; there are sentry, collector, prometheus, loki, tempo, grafana, "
-            "app",
+            (
+                "no component 'jaeger'; there are sentry, collector, prometheus, loki, tempo, "
+                "grafana, app"
+            ),
         ),
     ],
 )

@@ -59,6 +59,7 @@ GIVEN: list[tuple[str, str, str, Any]] = [
     ("sentry_token", "abc", "sentry_token", "abc"),
     ("sentry_organization", "acme", "sentry_organization", "acme"),
     ("sentry_project", "shop", "sentry_project", "shop"),
+    ("sentry_flavour", "glitchtip", "sentry_flavour", "glitchtip"),
     ("sentry_dsn", DSN, "sentry_dsn", DSN),
 ]
 

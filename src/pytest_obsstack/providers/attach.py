@@ -24,12 +24,6 @@ from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state
 
 _BY_COMPONENT = {
-    "sentry": frozenset(
-        {
-            *("issues", "settled_errors", "tags", "breadcrumbs", "transactions"),
-            *("spans", "tracker_spans", "releases", "alerts", "ui"),
-        }
-    ),
     "collector": frozenset({"otlp_traces"}),
     "prometheus": frozenset({"metrics", "exemplars"}),
     "loki": frozenset({"logs"}),
@@ -61,11 +55,17 @@ def attach(options: Options, folder: Path) -> StackState:
 
 
 def capabilities(
-    options: Options, state: StackState, own: frozenset[str], *, alone: bool
+    options: Options,
+    state: StackState,
+    own: frozenset[str],
+    *,
+    tracker: frozenset[str],
+    alone: bool,
 ) -> frozenset[str]:
     """What an attached stack can show; ``alone`` means that no other worker uses it.
 
-    ``own`` is what the stack could show to the run that started it, where this package did.
+    ``own`` is what the stack could show to the run that started it, where this package did, and
+    ``tracker`` what error trackers of its kind can show, where there is one.
     """
     if own:
         result = own - {"app_control"}
@@ -74,7 +74,7 @@ def capabilities(
     else:
         have = state.endpoints.to_json()
         parts = (named for name, named in _BY_COMPONENT.items() if have.get(name) is not None)
-        result = frozenset().union(*parts)
+        result = tracker.union(*parts)
         if options.allow_writes:
             result |= {"writes"}
     return result if options.allow_writes else result - NEEDS_WRITES - NEEDS_CONTROL
@@ -111,7 +111,7 @@ def named_endpoints(options: Options) -> Endpoints:
             organization=options.sentry_organization,
             project=options.sentry_project,
             dsn=options.sentry_dsn,
-            flavour="sentry",
+            flavour=options.sentry_flavour,
         )
         missing = [
             name
@@ -120,7 +120,9 @@ def named_endpoints(options: Options) -> Endpoints:
                 ("--obs-sentry-organization", options.sentry_organization),
                 ("--obs-sentry-project", options.sentry_project),
             )
+            # Bugsink has no organisations.
             if value is None
+            and not (options.sentry_flavour == "bugsink" and "organization" in name)
         ]
         if missing:
             raise pytest.UsageError(

@@ -93,6 +93,10 @@ class Stack:
         """Let it go on; returns when it answers."""
         self._containers("unpause").unpause(product)
 
+    def recreate(self, product: str) -> None:
+        """Start a container anew with the variables as they are now; returns when it answers."""
+        self._containers("recreate").recreate(product)
+
     def fail(
         self,
         product: str,

@@ -8,18 +8,23 @@ from pytest_obsstack.providers.state import StackState
 _OF_CONTAINERS = ("compose", "faults", "app_control", "exact_metrics", "writes")
 
 
+def tracker_capabilities(state: StackState) -> frozenset[str]:
+    """What error trackers of the stack's kind can show; none where it has no tracker."""
+    if state.endpoints.sentry is None:
+        return frozenset()
+    from pytest_obsstack.clients.sentry.open import traits_of
+
+    return traits_of(state.endpoints.sentry).capabilities
+
+
 def capabilities_of(state: StackState) -> frozenset[str]:
     """The capabilities of a stack that this package has started; none of somebody else's."""
     if state.control is not None:
         return EMBEDDED
     if state.compose is None:
         return frozenset()
-    from pytest_obsstack.clients.sentry.open import traits_of
-
-    have = set(_OF_CONTAINERS)
+    have = {*_OF_CONTAINERS, *tracker_capabilities(state)}
     endpoints = state.endpoints
-    if endpoints.sentry is not None:
-        have |= traits_of(endpoints.sentry).capabilities
     if endpoints.prometheus is not None:
         have |= {"metrics", "exemplars"}
     if endpoints.loki is not None:

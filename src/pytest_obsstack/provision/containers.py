@@ -21,6 +21,7 @@ from pytest_obsstack.endpoints import (
 from pytest_obsstack.errors import ObsstackError, StackUnavailable
 from pytest_obsstack.options import Options, is_url
 from pytest_obsstack.providers.attach import named_endpoints
+from pytest_obsstack.providers.compose.apps import Network
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import find_engine
 from pytest_obsstack.providers.compose.failures import start_failure
@@ -33,8 +34,16 @@ from pytest_obsstack.providers.compose.launch import (
     take_down,
     wait_ready,
 )
-from pytest_obsstack.providers.compose.project import LABEL, PARTS, Project, plan
+from pytest_obsstack.providers.compose.project import (
+    DSN_FILE,
+    LABEL,
+    PARTS,
+    Project,
+    plan,
+    write_variables,
+)
 from pytest_obsstack.providers.process import ProcessIdentity
+from pytest_obsstack.providers.stack import Stack
 from pytest_obsstack.providers.state import ComposeState, ProductState, StackState
 from pytest_obsstack.provision.names import Settings
 from pytest_obsstack.wire.dsn import Dsn
@@ -103,7 +112,9 @@ def _open(wanted: Wanted, project: Project, reaper: ProcessIdentity, began: floa
         wait_ready(project, ["sentry"], timeout_s=timeout_s)
         endpoints = replace(endpoints, sentry=_set_up(wanted, project, images))
     if "collector" in project.components:
-        project.write_dsn(collector_variables(endpoints, project.ports))
+        dsn = None if endpoints.sentry is None else endpoints.sentry.dsn
+        variables = _collector_variables(dsn, project.ports)
+        write_variables(wanted.folder / DSN_FILE, variables)
         start(project.compose, [PARTS["collector"].service])
     wait_ready(project, project.components, timeout_s=timeout_s)
     bind, host = _callback(project.compose)
@@ -135,44 +146,30 @@ def _clean_up(compose: Compose, reaper: ProcessIdentity) -> None:
         return
 
 
-def collector_variables(
-    endpoints: Endpoints, ports: Mapping[str, int] | None = None
-) -> dict[str, str]:
+def send_traces_to(stack: Stack, dsn: str) -> None:
+    """Let the collector send traces to the project of ``dsn``, and restart just that container."""
+    compose = stack.state.compose
+    if compose is None:
+        raise ObsstackError("This stack does not run in containers.")
+    path = Path(compose.compose.folder) / DSN_FILE
+    write_variables(path, _collector_variables(dsn, compose.ports))
+    stack.recreate("collector")
+
+
+def _collector_variables(dsn: str | None, ports: Mapping[str, int]) -> dict[str, str]:
     """What the collector's container is told of the project that traces go to."""
-    if endpoints.sentry is None or endpoints.sentry.dsn is None:
+    if dsn is None:
         return {}
-    dsn = Dsn.parse(endpoints.sentry.dsn)
-    address = f"127.0.0.1:{(ports or {}).get('SENTRY_PORT', 0)}"
+    inside = Network.of(ports).inside(dsn)
     return {
-        "SENTRY_OTLP_TRACES_ENDPOINT": dsn.otlp_traces_url.replace(
-            address, PARTS["sentry"].address
-        ),
-        "SENTRY_PUBLIC_KEY": dsn.public_key,
+        "SENTRY_OTLP_TRACES_ENDPOINT": Dsn.parse(inside).otlp_traces_url,
+        "SENTRY_PUBLIC_KEY": Dsn.parse(inside).public_key,
     }
 
 
 def _set_up(
     wanted: Wanted, project: Project, images: Mapping[str, Mapping[str, str]]
 ) -> SentryEndpoint:
-    if _flavour(project, images) == "embedded":
-        import contextlib
-
-        from pytest_obsstack.clients.sentry.client import SentryClient
-        from pytest_obsstack.provision.sentry_setup import sentry_setup
-
-        at = SentryEndpoint(project.url("sentry"), token=project.api_token)
-        with contextlib.closing(SentryClient(at)) as client:
-            made = sentry_setup(client)
-        return replace(
-            at,
-            organization=made.organization,
-            project=made.project,
-            dsn=str(
-                replace(Dsn.parse(made.dsn), host="127.0.0.1", port=project.ports["SENTRY_PORT"])
-            ),
-            admin_email=project.variables["SENTRY_ADMIN_EMAIL"],
-            admin_password=project.admin_password,
-        )
     from pytest_obsstack.provision.tracker_setup import set_up_tracker
 
     flavour = _flavour(project, images)

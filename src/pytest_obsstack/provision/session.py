@@ -35,7 +35,8 @@ from pytest_obsstack.providers.state import (
     read_state,
     write_state,
 )
-from pytest_obsstack.provision.abilities import capabilities_of
+from pytest_obsstack.provision import containers
+from pytest_obsstack.provision.abilities import capabilities_of, tracker_capabilities
 from pytest_obsstack.provision.containers import Wanted, ended_by_hand, open_containers
 from pytest_obsstack.provision.names import Settings
 
@@ -105,7 +106,13 @@ class Session:
         own = capabilities_of(state)
         if self.options.stack != "attach":
             return own
-        found = attach.capabilities(self.options, state, own, alone=self.run.workers == 1)
+        found = attach.capabilities(
+            self.options,
+            state,
+            own,
+            tracker=tracker_capabilities(state),
+            alone=self.run.workers == 1,
+        )
         if state.app is None:
             found |= {"app_control", "exact_metrics"}
         return found
@@ -402,6 +409,15 @@ def collector_settings(dsn: str) -> dict[str, object]:
         "traces_endpoint": parsed.otlp_traces_url,
         "traces_headers": {"x-sentry-auth": f"sentry sentry_key={parsed.public_key}"},
     }
+
+
+def send_traces_to(stack: Stack, dsn: str) -> None:
+    """Let the collector send traces to the project of ``dsn``, as an edit and a restart would."""
+    if stack.state.compose is not None:
+        containers.send_traces_to(stack, dsn)
+        return
+    stack.configure("collector", collector_settings(dsn))
+    stack.restart("collector")
 
 
 def end_stack(state: StackState) -> bool:

@@ -29,7 +29,7 @@ from pytest_obsstack.providers.state import (
     StackState,
     write_state,
 )
-from pytest_obsstack.provision.abilities import capabilities_of
+from pytest_obsstack.provision.abilities import capabilities_of, tracker_capabilities
 from tests.unit.providers.support import dead_pid
 
 ALL = {
@@ -151,7 +151,8 @@ def test_a_kept_stack_that_has_ended_is_an_error(tmp_path: Path) -> None:
 
 def able(state: StackState, *, alone: bool = True, writes: bool = False) -> frozenset[str]:
     own = capabilities_of(state)
-    return capabilities(Options(stack="attach", allow_writes=writes), state, own, alone=alone)
+    options = Options(stack="attach", allow_writes=writes)
+    return capabilities(options, state, own, tracker=tracker_capabilities(state), alone=alone)
 
 
 def test_a_foreign_stack_can_show_what_its_components_can() -> None:

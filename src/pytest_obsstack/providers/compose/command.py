@@ -169,9 +169,7 @@ class Compose:
         cleaned = [word for name in FOREIGN for word in ("-u", name)]
         env_files = [word for path in self.env_files for word in ("--env-file", path)]
         profiles = [word for name in self.profiles for word in ("--profile", name)]
-        return shlex.join(
-            ["env", *cleaned, *self.words, "--ansi", "never", *env_files, *profiles]
-        )
+        return shlex.join(["env", *cleaned, *self.words, "--ansi", "never", *env_files, *profiles])
 
     def _command_line(self) -> str:
         files = [word for path in self.files for word in ("-f", path)]

@@ -28,6 +28,8 @@ LABEL = "io.pytest-obsstack"
 ``flavour``."""
 ADMIN_EMAIL = "admin@example.com"
 DEFAULT_TRACKER = "glitchtip"
+DSN_FILE = "dsn.env"
+"""What the collector is told of the tracker's project, in the stack's folder."""
 
 
 @dataclass(frozen=True)
@@ -110,11 +112,7 @@ class Project:
 
     def write(self) -> None:
         """Write the variables into a file that only its owner reads."""
-        _write_variables(Path(self.compose.env_files[0]), self.variables)
-
-    def write_dsn(self, variables: Mapping[str, str]) -> None:
-        """Write what app and collector are told of the tracker's project, likewise."""
-        _write_variables(Path(self.variables["OBSSTACK_DSN_ENV"]), variables)
+        write_variables(Path(self.compose.env_files[0]), self.variables)
 
 
 def plan(
@@ -175,7 +173,7 @@ def plan(
         "SENTRY_SECRET_KEY": secrets.token_hex(32),
         "POSTGRES_PASSWORD": secrets.token_hex(16),
         "GRAFANA_ADMIN_PASSWORD": grafana_password,
-        "OBSSTACK_DSN_ENV": str(folder / "dsn.env"),
+        "OBSSTACK_DSN_ENV": str(folder / DSN_FILE),
         # A tracker that takes no spans over OTLP would only make the app's exports fail.
         "COLLECTOR_TRACES_CONFIG": "config.yaml"
         if tracker in (None, "lite")
@@ -197,7 +195,8 @@ def plan(
     )
 
 
-def _write_variables(path: Path, variables: Mapping[str, str]) -> None:
+def write_variables(path: Path, variables: Mapping[str, str]) -> None:
+    """Write a file that Compose reads variables from; only its owner can read it."""
     lines = [f"{name}='{value}'" for name, value in variables.items()]
     write_private(path, "\n".join(lines) + "\n")
 
