@@ -86,6 +86,9 @@ def unpack_from_suite(suite: str, packages: Sequence[str], folder: Path, steps: 
         # folder is nobody else's.
         "-oAcquire::Languages=none",
         "-oAPT::Sandbox::User=root",
+        # A list that cannot be had is an error, not a warning.
+        "-oAPT::Update::Error-Mode=any",
+        "-oAcquire::Retries=3",
     ]
     try:
         steps.run(["apt-get", *options, "-qq", "update"])
