@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import spans_settled
 from pytest_obsstack.expect.hops import span_hops
@@ -101,7 +102,23 @@ class TraceExpectations:
         return self._context.clients.traces.whole(self._context.trace_id, span)
 
     def _links(self) -> Sequence[str]:
-        return [self._context.clients.traces.trace_url(self._context.trace_id)]
+        page = _page_in_grafana(self._context)
+        return [*page, self._context.clients.traces.trace_url(self._context.trace_id)]
+
+
+def _page_in_grafana(context: Context) -> list[str]:
+    """Where a person sees the trace, if Grafana has it: the store's own URL is for programs."""
+    if context.stack.endpoints.grafana is None:
+        return []
+    grafana = context.clients.grafana
+    try:
+        sources = grafana.data_sources()
+    except ObsstackError:
+        # A link is an offer: that there is none must not hide the message that it belongs to.
+        return []
+    return [
+        grafana.trace_url(source, context.trace_id) for source in sources if source.type == "tempo"
+    ]
 
 
 def status_of(span: Span) -> str:

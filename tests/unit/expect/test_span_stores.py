@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from pytest_obsstack.clients.grafana.client import GrafanaClient
+from pytest_obsstack.clients.grafana.models import parse_data_source
+from pytest_obsstack.endpoints import GrafanaEndpoint
 from pytest_obsstack.errors import BackendUnavailable, CannotTell, ObsstackError
 from pytest_obsstack.expect.fence import logs_settled, spans_settled
 from pytest_obsstack.expect.hops import span_hops
 from pytest_obsstack.expect.nowhere import expect_nowhere
 from pytest_obsstack.expect.traces import TraceExpectations
 from pytest_obsstack.record.hops import Hop, first_broken
+from tests.unit.clients.answers import Answers, refusal
 from tests.unit.expect.fakes import Bench, app_facts, bench
 from tests.unit.expect.models import (
     SENT_S,
@@ -125,6 +131,30 @@ def test_absence_cannot_be_told_before_the_server_span_is_in_tempo() -> None:
     given.tempo.spans = [tempo_span(kind="SPAN_KIND_INTERNAL")]
     with pytest.raises(CannotTell, match=r"server span of GET .* has not arrived in Tempo"):
         TraceExpectations(given.context).expect_no_span("DELETE")
+
+
+@pytest.mark.parametrize("down", [False, True])
+def test_where_there_is_a_grafana_the_trace_can_be_seen_in_it(down: bool) -> None:
+    given = with_tempo()
+    given.stack.endpoints = replace(
+        given.stack.endpoints, grafana=GrafanaEndpoint("http://127.0.0.1:3000", password="x")
+    )
+    sources = [
+        {"uid": uid, "name": uid, "type": uid, "isDefault": False} for uid in ("loki", "tempo")
+    ]
+    answer = refusal(503, "starting") if down else sources
+    grafana = GrafanaClient(
+        GrafanaEndpoint("http://127.0.0.1:3000"),
+        transport=Answers({"GET /api/datasources": answer}),
+    )
+    vars(given.context.clients)["grafana"] = grafana
+    with pytest.raises(AssertionError) as caught:
+        TraceExpectations(given.context).expect_span("nothing")
+    look = str(caught.value).splitlines()[-1]
+    page = grafana.trace_url(parse_data_source(sources[1]), TRACE)
+    api = f"http://127.0.0.1:3200/api/v2/traces/{TRACE}"
+    links = [api] if down else [page, api]
+    assert look == "  look      " + "  ·  ".join([*links, "keep the stack: --obs-keep-stack"])
 
 
 # ---- fences
