@@ -145,10 +145,11 @@ while :; do
     found=$(state "$id")
     case $found in
     "running healthy") break ;;
-    running* | created* | restarting*) ;;
+    "running starting" | "running " | created* | restarting*) ;;
     *)
         show_why "$id"
-        fail "the service sentry is running" "it is: ${found% }" "see its log above"
+        fail "the service sentry is running, and healthy in the end" "it is: ${found% }" \
+            "see its log above"
         ;;
     esac
     if ((SECONDS >= deadline)); then
