@@ -97,6 +97,14 @@ def engine_answers(steps: Steps) -> bool:
 
 
 def _start_own(daemon: Daemon, steps: Steps) -> None:
+    others = traces.other_engines()
+    if others:
+        # Two engines in one network take each other's rules of iptables away.
+        raise BuildError(
+            f"expected the engine that runs (process {others[0]}) to answer, found that it does"
+            f" not at {os.environ.get('DOCKER_HOST', 'its usual socket')}; set DOCKER_HOST, or end"
+            " it"
+        )
     state = State.load(daemon.folder)
     if state is None or not state.started:
         # Else an earlier engine of this folder was not stopped: how things were before it counts.

@@ -6,6 +6,7 @@ is put beside that folder: sources of the project, or files that a step on this 
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -64,7 +65,7 @@ class Recipe:
     prepare: Prepare | None = None
     """Makes files in a folder of this machine, while the parent is being built."""
     prepared_from: tuple[str, ...] = ()
-    """All that decides what ``prepare`` makes."""
+    """All that decides what ``prepare`` makes, the code that does it too."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     """Of the build, beside ``BASE_IMAGE``."""
     network: bool = False
@@ -127,7 +128,12 @@ def all_recipes(architecture: str) -> Recipes:
         None,
         {},
         prepare=lambda folder, steps: debian.bootstrap(folder, BASE_SUITE, BASE_PACKAGES, steps),
-        prepared_from=(BASE_SUITE, architecture, *BASE_PACKAGES, _source_of("debian.py")),
+        prepared_from=(
+            BASE_SUITE,
+            architecture,
+            *BASE_PACKAGES,
+            inspect.getsource(debian.bootstrap),
+        ),
     )
     python = _python(base, architecture)
     package = read_tree(ROOT / "src" / "pytest_obsstack", under="src/pytest_obsstack")
@@ -204,7 +210,7 @@ def _python(base: Recipe, architecture: str) -> Recipe:
         prepare=lambda folder, steps: install_wheels(
             requirements, folder, architecture, steps, hashed=True
         ),
-        prepared_from=(requirements, architecture, _source_of("recipes.py")),
+        prepared_from=(requirements, architecture, inspect.getsource(install_wheels)),
     )
 
 
@@ -256,8 +262,3 @@ def pip_command(steps: Steps) -> list[str]:
         f"expected pip in one of {', '.join(candidates)}, found none;"
         " do: apt-get install python3-pip, or ./dev check, which makes .venv"
     )
-
-
-def _source_of(module: str) -> str:
-    """The text of a module here: a change of how something is prepared makes it anew."""
-    return (Path(__file__).parent / module).read_text()

@@ -16,6 +16,9 @@ class State:
     started: bool = False
     """Whether an engine of our own runs, or ran, in this folder."""
     pid: int = 0
+    network: str = ""
+    """Which network of this machine the engine is in, as the kernel names it: the rules below are
+    of that one alone."""
     absent: list[str] = field(default_factory=list)
     """Paths outside of the folder that an engine makes and that were not there."""
     ip_forward: dict[str, str] = field(default_factory=dict)

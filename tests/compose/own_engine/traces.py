@@ -6,6 +6,7 @@ folders. What was there before is left alone.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
@@ -26,6 +27,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 def note_before(state: State, steps: Steps) -> None:
     """Write into ``state`` how things are before an engine starts."""
+    state.network = network_of(Path("/proc/self"))
     state.absent = [path for path in MADE_PATHS if not Path(path).exists()]
     state.ip_forward = {
         path: Path(path).read_text().strip() for path in SETTINGS if Path(path).exists()
@@ -39,7 +41,42 @@ def note_before(state: State, steps: Steps) -> None:
 
 
 def put_back(state: State, steps: Steps) -> None:
-    """Undo what an engine did that has ended."""
+    """Undo what an engine did that has ended, as far as no other engine may need it now."""
+    if other_engines() or state.network != network_of(Path("/proc/self")):
+        steps.say("another engine runs, or this is another network: nothing of them is put back")
+        return
+    _put_back_network(state, steps)
+    for group in (*CGROUP.glob("docker"), *CGROUP.glob("*/docker")):
+        # Another engine's containers keep theirs.
+        with contextlib.suppress(OSError):
+            group.rmdir()
+    for path in reversed(state.absent):
+        made = Path(path)
+        if made.is_dir():
+            shutil.rmtree(made)
+        else:
+            made.unlink(missing_ok=True)
+
+
+def network_of(process: Path) -> str:
+    """The kernel's name for the network that a process (a folder of ``/proc``) is in."""
+    return str((process / "ns" / "net").readlink())
+
+
+def other_engines() -> list[int]:
+    """Process ids of the engines in this process' network."""
+    found = []
+    here = network_of(Path("/proc/self"))
+    for process in Path("/proc").glob("[0-9]*"):
+        # Most processes are gone, or another user's, at some time.
+        with contextlib.suppress(OSError):
+            is_engine = (process / "comm").read_text().strip() == "dockerd"
+            if is_engine and network_of(process) == here:
+                found.append(int(process.name))
+    return found
+
+
+def _put_back_network(state: State, steps: Steps) -> None:
     for command, policy in state.forward_policy.items():
         rules = saved_rules(command, steps)
         for arguments in cleaning_commands(rules):
@@ -49,12 +86,6 @@ def put_back(state: State, steps: Steps) -> None:
     for path, value in state.ip_forward.items():
         if Path(path).read_text().strip() != value:
             Path(path).write_text(value)
-    for path in reversed(state.absent):
-        made = Path(path)
-        if made.is_dir():
-            shutil.rmtree(made)
-        else:
-            made.unlink(missing_ok=True)
 
 
 def saved_rules(command: str, steps: Steps) -> str:
