@@ -280,6 +280,8 @@ class GlitchTipClient:
                 # Of an exception it repeats the title; Sentry tells a logged text alone.
                 message=None if event.exceptions else event.message,
                 level=fields.optional_text(stored, "level"),
+                # Of the same moment, but to the microsecond.
+                date=fields.optional_time(stored, "timestamp") or event.date,
                 transaction=fields.optional_text(stored, "transaction"),
                 hashes=tuple(str(part) for part in fields.optional_items(stored, "hashes")),
             )

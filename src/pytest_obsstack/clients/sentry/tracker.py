@@ -149,5 +149,7 @@ def not_shown(product: str, what: str, capability: str | None = None) -> Obsstac
 
 
 def oldest_first(events: Iterable[Event]) -> tuple[Event, ...]:
-    """By the app's own clock, as Sentry sorts them; those without a time come first."""
-    return tuple(sorted(events, key=lambda event: event.date.timestamp() if event.date else 0.0))
+    """By the app's own clock, as Sentry sorts them; ``events`` begin with the newest."""
+    # Of two with the same time the first received stays the first.
+    found = reversed(list(events))
+    return tuple(sorted(found, key=lambda event: event.date.timestamp() if event.date else 0.0))
