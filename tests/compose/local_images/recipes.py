@@ -149,6 +149,7 @@ def all_recipes(architecture: str) -> Recipes:
         Recipe("app", python, read_tree(ROOT / "stack" / "app")),
         embedded,
         _image("lite", embedded),
+        _bugsink(base, architecture),
         _image("glitchtip", embedded, glitchtip, arguments={"VERSION": project_version()}),
         *(_stand_in(name, stand_in, embedded) for name, stand_in in STAND_INS.items()),
     ]
@@ -211,6 +212,21 @@ def _python(base: Recipe, architecture: str) -> Recipe:
             requirements, folder, architecture, steps, hashed=True
         ),
         prepared_from=(requirements, architecture, inspect.getsource(install_wheels)),
+    )
+
+
+def _bugsink(base: Recipe, architecture: str) -> Recipe:
+    context = read_tree(IMAGES / "bugsink")
+    requirements = context["requirements.txt"].content.decode()
+    return Recipe(
+        "bugsink",
+        base,
+        context,
+        # Without hashes: which of a release's wheels is taken depends on the machine.
+        prepare=lambda folder, steps: install_wheels(
+            requirements, folder, architecture, steps, hashed=False
+        ),
+        prepared_from=(architecture, inspect.getsource(install_wheels)),
     )
 
 
