@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import pytest_obsstack
 from tests.unit.stack.compose_files import STACK
 
 DOCKERFILES = ("app/Dockerfile", "lite/Dockerfile")
@@ -66,7 +69,7 @@ def test_the_app_s_health_is_asked_by_bash_alone() -> None:
 
 
 def test_lite_is_made_of_a_wheel_where_there_is_one(tmp_path: Path) -> None:
-    """The shell of its RUN line, with a pip that tells what it is asked to install."""
+    """The shell of its RUN line, with a pip that tells what it is asked to install last."""
     (script,) = re.findall(
         r"^RUN (set -e; \\\n(?:.*\\\n)*.*)$", text("lite/Dockerfile"), re.MULTILINE
     )
@@ -75,7 +78,7 @@ def test_lite_is_made_of_a_wheel_where_there_is_one(tmp_path: Path) -> None:
         program = tmp_path / name
         program.write_text(f'#!/bin/sh\n[ {name} != pip ] || echo "$*"\n', "utf-8")
         program.chmod(0o755)
-    in_the_image = re.findall(r"COPY Dockerfile \*\.whl (\S+)/", text("lite/Dockerfile"))[0]
+    in_the_image = re.findall(r"COPY requirements.txt \*\.whl (\S+)/", text("lite/Dockerfile"))[0]
     script = script.replace(in_the_image, str(tmp_path / "context"))
 
     def installed() -> str:
@@ -93,3 +96,39 @@ def test_lite_is_made_of_a_wheel_where_there_is_one(tmp_path: Path) -> None:
     wheel = tmp_path / "context" / "pytest_obsstack-2.0-py3-none-any.whl"
     wheel.touch()
     assert installed() == str(wheel)
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level modules that the sources import, not counting Python's own and the package."""
+    found: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"pytest_obsstack"}
+
+
+def test_lite_has_just_what_the_embedded_servers_import() -> None:
+    package = Path(pytest_obsstack.__file__).parent
+    needed = imported(package / "embedded") | imported(package / "wire")
+    # protobuf comes with opentelemetry-proto; YAML is read where it is no JSON, and here it is.
+    needed = (needed - {"google", "yaml"} - {"opentelemetry"}) | {"opentelemetry-proto"}
+    names = [line.partition("==")[0] for line in requirements("lite")]
+    assert names == sorted(needed)
+
+
+@pytest.mark.parametrize("image", ["lite", "app"])
+def test_what_an_image_installs_is_what_the_tests_run_with(image: str) -> None:
+    lock = STACK.parent / "requirements" / "dev.txt"
+    if not lock.exists():
+        pytest.skip("the package is installed: there is no lock file")
+    locked = set(re.findall(r"^([\w.-]+==[\w.]+)", lock.read_text("utf-8"), re.MULTILINE))
+    assert requirements(image)
+    assert [line for line in requirements(image) if line not in locked] == []
+
+
+def requirements(image: str) -> list[str]:
+    lines = text(f"{image}/requirements.txt").splitlines()
+    return [line for line in lines if not line.startswith("#")]
