@@ -139,7 +139,7 @@ docker compose up -d sentry ||
         "an image that cannot be pulled, or a port that is taken: set SENTRY_PORT"
 id=$(container)
 
-say "waiting until it is healthy, ${timeout_s} s at most (it migrates its database first)"
+say "waiting until it is healthy, ${timeout_s} s at most"
 deadline=$((SECONDS + timeout_s))
 while :; do
     found=$(state "$id")
