@@ -29,7 +29,8 @@ def shipped(env: Mapping[str, str]) -> dict[str, Any]:
     """The file as the collector reads it: with ``${env:NAME:-default}`` replaced."""
 
     def value(match: re.Match[str]) -> str:
-        return env[match["name"]] if match["default"] is None else match["default"]
+        found: str = env.get(match["name"], match["default"])
+        return found
 
     text = (stack_folder() / "otel-collector-config.yaml").read_text("utf-8")
     config: dict[str, Any] = yaml.safe_load(VARIABLE.sub(value, text))
@@ -40,6 +41,7 @@ def environment_for(dsn: Dsn) -> dict[str, str]:
     return {
         "SENTRY_OTLP_TRACES_ENDPOINT": dsn.otlp_traces_url,
         "SENTRY_PUBLIC_KEY": dsn.public_key,
+        "TEMPO_OTLP_TRACES_ENDPOINT": "http://tempo:4318/v1/traces",
         "LOKI_OTLP_LOGS_ENDPOINT": "http://loki:3100/otlp/v1/logs",
     }
 
@@ -59,27 +61,46 @@ def test_traces_go_to_sentrys_otlp_endpoint_with_the_projects_key(
         "traces_endpoint": sentry["traces_endpoint"],
         "traces_headers": sentry["headers"],
     } == collector_settings(obs_dsn)
-    assert config["service"]["pipelines"]["traces"]["exporters"] == ["otlp_http/sentry"]
+    pipeline = config["service"]["pipelines"]["traces"]
+    assert pipeline["exporters"] == ["otlp_http/tempo", "otlp_http/sentry"]
     assert [name for name in config["exporters"] if name.startswith("sentry")] == []
 
 
 def test_the_embedded_collector_is_configured_alike(config: dict[str, Any], obs_dsn: str) -> None:
-    loki = config["exporters"]["otlp_http/loki"]["logs_endpoint"]
-    settings = collector_settings(obs_dsn) | {"logs_endpoint": loki}
+    settings = collector_settings(obs_dsn) | {
+        "logs_endpoint": config["exporters"]["otlp_http/loki"]["logs_endpoint"],
+        "tempo_endpoint": config["exporters"]["otlp_http/tempo"]["traces_endpoint"],
+    }
     embedded = CollectorSettings.from_json(settings).effective_config()
 
-    assert config["service"]["pipelines"] == embedded["service"]["pipelines"]
+    assert in_any_order(config) == in_any_order(embedded)
     assert config["service"]["extensions"] == embedded["service"]["extensions"] == ["health_check"]
     assert config["receivers"].keys() == embedded["receivers"].keys()
     exporters = config["exporters"]
     # What the file says beside: a port, and the key, which the embedded one does not show.
     assert exporters["prometheus"].pop("endpoint") == "127.0.0.1:8889"
     exporters["otlp_http/sentry"]["headers"] = {"x-sentry-auth": "[REDACTED]"}
-    exporters["otlp_http/loki"]["headers"] = {}
+    exporters["otlp_http/loki"]["headers"] = exporters["otlp_http/tempo"]["headers"] = {}
     assert exporters == embedded["exporters"]
 
 
-@pytest.mark.obs_requires("otlp_traces", "spans")
+def test_for_a_tracker_without_otlp_the_second_file_leaves_tempo_alone() -> None:
+    second = yaml.safe_load(
+        (stack_folder() / "otel-collector-traces-to-tempo-alone.yaml").read_text("utf-8")
+    )
+    assert second == {"service": {"pipelines": {"traces": {"exporters": ["otlp_http/tempo"]}}}}
+
+
+def in_any_order(config: Mapping[str, Any]) -> dict[str, dict[str, set[str]]]:
+    """Which receivers and exporters each pipeline has: all exporters are tried, side by side."""
+    pipelines: Mapping[str, Mapping[str, list[str]]] = config["service"]["pipelines"]
+    return {
+        name: {part: set(names) for part, names in pipeline.items()}
+        for name, pipeline in pipelines.items()
+    }
+
+
+@pytest.mark.obs_requires("otlp_traces", "tracker_spans")
 def test_sentry_takes_a_span_sent_as_the_shipped_exporter_is_told(
     config: dict[str, Any], obs: Probe
 ) -> None:

@@ -89,10 +89,7 @@ def restart(
         before, first_trace = arrived(obs), obs
     port = urlsplit(old_app.url).port
     with contextlib.ExitStack() as restored:
-        connections = {
-            name: restored.enter_context(contextlib.closing(connection))
-            for name, connection in open_connections(obs_stack).items()
-        }
+        connections = open_connections(obs_stack, restored)
         restored.callback(send_traces_to, obs_stack, obs_dsn)
         send_traces_to(obs_stack, new_dsn)
         restarted = app_with(obs_session, obs_app_spec, port=port, SENTRY_DSN=new_dsn)
@@ -203,11 +200,14 @@ def arrived(obs: Probe) -> Arrived:
     )
 
 
-def open_connections(stack: Stack) -> dict[str, http.client.HTTPConnection]:
+def open_connections(
+    stack: Stack, closing: contextlib.ExitStack
+) -> dict[str, http.client.HTTPConnection]:
     """A kept-alive connection to each product, which its restart would end."""
     connections = {}
     for name, product in stack.state.products.items():
         connection = http.client.HTTPConnection(urlsplit(product.url).netloc, timeout=5)
+        closing.callback(connection.close)
         connection.connect()
         connection.auto_open = 0
         assert answers(connection), name

@@ -27,6 +27,7 @@ _ADMIN = {
     "SENTRY_ADMIN_EMAIL": "${SENTRY_ADMIN_EMAIL-admin@example.com}",
     "SENTRY_ADMIN_PASSWORD": "${SENTRY_ADMIN_PASSWORD-admin}",
     "SENTRY_API_TOKEN": "${SENTRY_API_TOKEN-}",
+    "SENTRY_WEBHOOK_HOSTS": "host.docker.internal",
 }
 
 
