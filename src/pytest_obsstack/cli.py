@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pytest_obsstack.cli_setup import sentry_setup
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.evidence.summary import kept_lines
@@ -25,8 +26,10 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Run an observability stack for tests: up, down, status, logs.",
+    help="Run an observability stack for tests: up, down, status, logs, sentry-setup.",
 )
+
+app.command("sentry-setup")(sentry_setup)
 
 HomeOption = Annotated[
     Path | None,
