@@ -18,6 +18,7 @@ from pytest_obsstack.embedded.sentry.settings import SentrySettings
 from pytest_obsstack.embedded.settings import PortWish
 
 TOKEN = "a-token-of-the-tests"
+EMAIL, PASSWORD = "admin@example.com", "a-password-of-the-tests"
 _DEADLINE_S = 10
 
 
@@ -46,7 +47,10 @@ class EmbeddedSentry:
 def running_sentry() -> Iterator[EmbeddedSentry]:
     """Served from a thread of its own; stopped at the end of the block."""
     listener = Listener("127.0.0.1", PortWish())
-    server = SentryServer(SentrySettings(public_url=listener.url, api_token=TOKEN), Journal(None))
+    settings = SentrySettings(
+        public_url=listener.url, api_token=TOKEN, admin_email=EMAIL, admin_password=PASSWORD
+    )
+    server = SentryServer(settings, Journal(None))
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()

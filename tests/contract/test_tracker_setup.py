@@ -11,6 +11,7 @@ import pytest
 from pytest_obsstack.endpoints import TrackerFlavour
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.wire.dsn import Dsn
+from tests.contract.embedded_sentry import EMAIL, PASSWORD
 from tests.contract.tracker_servers import Account, embedded_account, live_account, not_at_hand
 
 LIVE: tuple[TrackerFlavour, ...] = ("glitchtip", "bugsink")
@@ -57,6 +58,19 @@ def test_another_password_lets_nobody_in_and_is_not_told(account: Account) -> No
     with pytest.raises(ObsstackError) as caught:
         wrong.set_up("by-nobody")
     assert f"does not let {account.email} in." in str(caught.value)
+    assert "not-the-password-42" not in str(caught.value)
+
+
+def test_the_embedded_sentry_is_set_up_by_its_admin(embedded: Account) -> None:
+    by_admin = replace(embedded, token=None, email=EMAIL, password=PASSWORD).set_up("simple-app")
+    assert by_admin.token is None
+    assert by_admin.dsn == embedded.set_up("simple-app").dsn
+
+
+def test_the_embedded_sentrys_admin_needs_the_right_password(embedded: Account) -> None:
+    wrong = replace(embedded, token=None, email=EMAIL, password="not-the-password-42")
+    with pytest.raises(ObsstackError, match=f"Sentry does not let {EMAIL} in.") as caught:
+        wrong.set_up("simple-app")
     assert "not-the-password-42" not in str(caught.value)
 
 

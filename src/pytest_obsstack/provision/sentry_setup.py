@@ -14,6 +14,7 @@ from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.sentry.account import ProjectKey
+    from pytest_obsstack.clients.sentry.accounts import SentryAccounts
     from pytest_obsstack.clients.sentry.client import SentryClient
     from pytest_obsstack.clients.sentry.glitchtip import GlitchTipClient
 
@@ -51,7 +52,15 @@ def sentry_setup(
     All names are slugs. Raises ``BackendRefused`` where the token may not create something, and
     ``ObsstackError`` where an existing project has another platform or its DSN is not one.
     """
-    accounts = client.accounts
+    return set_up_accounts(
+        client.accounts, organization=organization, team=team, project=project, platform=platform
+    )
+
+
+def set_up_accounts(
+    accounts: SentryAccounts, *, organization: str, team: str, project: str, platform: str
+) -> SentryProject:
+    """What ``sentry_setup`` does, for whoever is logged in some other way."""
     if accounts.organization(organization) is None:
         _require_slug("organisation", organization, accounts.create_organization(organization).slug)
     if accounts.team(organization, team) is None:
@@ -67,7 +76,7 @@ def sentry_setup(
             found=f"platform {found.platform}",
             advice="give another project name in the fixture obs_settings",
         )
-    key = _active_key(client, organization, project)
+    key = _active_key(accounts, organization, project)
     dsn = checked_dsn(key.dsn)
     return SentryProject(
         organization,
@@ -92,14 +101,12 @@ def _require_slug(what: str, wanted: str, made: str) -> None:
         )
 
 
-def _active_key(
-    client: SentryClient | GlitchTipClient, organization: str, project: str
-) -> ProjectKey:
+def _active_key(accounts: SentryAccounts, organization: str, project: str) -> ProjectKey:
     """The first active key; a project whose keys are all switched off gets a new one."""
-    for key in client.accounts.keys(organization, project):
+    for key in accounts.keys(organization, project):
         if key.is_active:
             return key
-    return client.accounts.create_key(organization, project, name=KEY_NAME)
+    return accounts.create_key(organization, project, name=KEY_NAME)
 
 
 def checked_dsn(dsn: str) -> str:

@@ -79,6 +79,22 @@ class WebSession:
         headers = {} if token is None else {"x-csrftoken": token}
         return self._api.json_of(self._api.request(method, path, json=body, headers=headers))
 
+    def api(self, prefix: str, *cookies: str) -> ApiClient:
+        """A client of the API below ``prefix`` for the visitor whom the cookies stand for."""
+        found = {name: self._api.cookie(name) for name in (*cookies, self._csrf_cookie)}
+        url = self.login.url.rstrip("/")
+        return ApiClient(
+            self.login.product,
+            f"{url}{prefix}",
+            headers={
+                "cookie": "; ".join(f"{name}={value}" for name, value in found.items() if value),
+                "x-csrftoken": found[self._csrf_cookie] or "",
+                "referer": f"{url}/",
+            },
+            secrets=(self.login.password, *found.values()),
+            transport=self.login.transport,
+        )
+
     def _page(self, response: httpx.Response) -> Page:
         parser = _PageParser()
         parser.feed(response.text)

@@ -21,6 +21,7 @@ from pytest_obsstack.provision.sentry_setup import (
     SentryProject,
     checked_dsn,
     sentry_setup,
+    set_up_accounts,
 )
 from pytest_obsstack.provision.tracker_login import Login
 from pytest_obsstack.waiting import until
@@ -59,7 +60,8 @@ def set_up_tracker(
 ) -> SentryProject:
     """Wait for the tracker, and make sure that it has a token and the project with a key.
 
-    ``token`` is used where given; otherwise the user of ``email`` and ``password`` makes one.
+    ``token`` is used where given; otherwise the user of ``email`` and ``password`` makes one,
+    except with the embedded Sentry, where the result has none.
     ``exec_in_container`` helps where Bugsink's page for tokens is another one. ``transport``
     replaces the network in tests.
 
@@ -77,6 +79,8 @@ def set_up_tracker(
         nonlocal endpoint
         _require_health(endpoint, transport)
         if endpoint.token is None and login is not None:
+            if flavour == "embedded":
+                return _embedded_project(endpoint, login, team, platform)
             endpoint = replace(endpoint, token=_token(flavour, login, exec_in_container))
         return _project(endpoint, team, platform, transport)
 
@@ -94,13 +98,6 @@ def _login(
     transport: httpx.BaseTransport | None,
 ) -> Login:
     product = _PRODUCTS[flavour]
-    if flavour == "embedded":
-        raise ObsstackError(
-            "The embedded Sentry needs a token to be set up.",
-            expected="the token with which it was started",
-            found="none",
-            advice="give it (--token)",
-        )
     if not email or not password:
         raise ObsstackError(
             f"{product} needs a token to be set up, or a user who can make one.",
@@ -157,6 +154,22 @@ def _project(
                 client, organization=organization, team=team, project=project, platform=platform
             )
     return replace(found, token=endpoint.token)
+
+
+def _embedded_project(
+    endpoint: SentryEndpoint, login: Login, team: str, platform: str
+) -> SentryProject:
+    """Without a token in the end: the embedded Sentry has the one with which it was started."""
+    from pytest_obsstack.provision.tracker_sentry import sentry_accounts
+
+    with sentry_accounts(login) as accounts:
+        return set_up_accounts(
+            accounts,
+            organization=endpoint.organization or "",
+            team=team,
+            project=endpoint.project or "",
+            platform=platform,
+        )
 
 
 def _bugsink_project(
