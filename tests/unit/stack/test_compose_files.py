@@ -204,7 +204,11 @@ def test_scripts_can_be_started(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["dsn.env", "sentry-admin.env", "sentry-admin.env.a1B2c3", "docker-compose.lock.yml"]
+    "name",
+    [
+        *("dsn.env", "sentry-admin.env", "sentry-admin.env.a1B2c3"),
+        *("docker-compose.lock.yml", "docker-compose.bugsink.lock.yml"),
+    ],
 )
 def test_what_is_written_at_run_time_is_not_committed(name: str) -> None:
     if not (STACK.parent / ".git").exists():

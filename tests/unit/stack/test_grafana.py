@@ -232,6 +232,7 @@ def test_alerts_go_to_a_webhook_and_never_by_mail() -> None:
         ("GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES", "false"),
         ("GF_NEWS_NEWS_FEED_ENABLED", "false"),
         ("GF_PLUGINS_PREINSTALL_DISABLED", "true"),
+        ("GF_PLUGINS_PREINSTALL_AUTO_UPDATE", "false"),
         ("GF_SECURITY_DISABLE_GRAVATAR", "true"),
     ],
 )
