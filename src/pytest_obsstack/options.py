@@ -227,6 +227,14 @@ TABLE: tuple[Option, ...] = (
         str,
         metavar="FILE",
     ),
+    Option(
+        "proofs",
+        "File (JSON) that the run writes: by which tests, and on which products, each claim of "
+        "--obs-claims was proven.",
+        None,
+        str,
+        metavar="FILE",
+    ),
     Option("sentry_token", "Bearer token of an attached Sentry.", None, str, secret=True),
     Option("sentry_organization", "Organisation slug of an attached Sentry.", None, str),
     Option("sentry_project", "Project slug of an attached Sentry.", None, str),
@@ -255,6 +263,7 @@ class Options(NamedTuple):
     start_timeout_s: float = 180.0
     home: Path = Path(".obsstack")
     claims: Path | None = None
+    proofs: Path | None = None
     sentry_token: str | None = None
     sentry_organization: str | None = None
     sentry_project: str | None = None
@@ -328,6 +337,7 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
         start_timeout_s=values["start_timeout"] * values["timeout_factor"],
         home=root / values["home"],
         claims=None if values["claims"] is None else root / values["claims"],
+        proofs=None if values["proofs"] is None else root / values["proofs"],
         sentry_token=values["sentry_token"],
         sentry_organization=values["sentry_organization"],
         sentry_project=values["sentry_project"],

@@ -70,7 +70,14 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line("markers", marker)
     options = read_options(config)
     config.stash[OPTIONS] = options
-    config.stash[SESSION] = SessionHolder(options, getattr(config, "workerinput", None))
+    holder = SessionHolder(options, getattr(config, "workerinput", None))
+    config.stash[SESSION] = holder
+    if options.proofs is not None:
+        from pytest_obsstack.evidence.recorder import ProofRecorder
+
+        state_path = None if holder.is_worker else holder.folder / "state.json"
+        recorder = ProofRecorder(options.proofs, options, state_path, _uses_stack)
+        config.pluginmanager.register(recorder, "obsstack-proofs")
 
 
 @pytest.hookimpl(optionalhook=True)

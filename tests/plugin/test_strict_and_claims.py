@@ -68,7 +68,7 @@ def test_with_strict_it_fails_the_test_for_that_reason(project: Project) -> None
         (
             "pytest.mark.e2e",
             [
-                "ERROR: Claims of claims.toml without a test: shop-reports",
+                "ERROR: Claims of claims.toml without a test: shop-reports, shop-charts",
                 "  mark the test that proves it with @pytest.mark.claim(id)",
             ],
         ),
@@ -92,10 +92,9 @@ def test_claims_and_tests_that_do_not_fit_end_the_run(
 
 
 def test_claims_that_have_their_tests_do_not_stand_in_the_way(project: Project) -> None:
-    """One that needs what no stack of this version has is not missed."""
     project.write("claims.toml", CLAIMS)
     project.write("pytest.ini", "[pytest]\nobs_claims = claims.toml\n")
-    marker = '@pytest.mark.claim("shop-reports")'
+    marker = '@pytest.mark.claim("shop-reports", "shop-charts")'
     project.write(
         "test_it.py",
         f"import pytest\n\n{marker}\ndef test_it(): pass\n\ndef test_other(): pass\n",

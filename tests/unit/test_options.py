@@ -56,6 +56,7 @@ GIVEN: list[tuple[str, str, str, Any]] = [
     ("start_timeout", "60", "start_timeout_s", 60.0),
     ("home", "elsewhere", "home", "elsewhere"),
     ("claims", "claims.toml", "claims", "claims.toml"),
+    ("proofs", "proofs.json", "proofs", "proofs.json"),
     ("sentry_token", "abc", "sentry_token", "abc"),
     ("sentry_organization", "acme", "sentry_organization", "acme"),
     ("sentry_project", "shop", "sentry_project", "shop"),
@@ -88,7 +89,7 @@ def test_every_option_is_a_flag_an_ini_key_and_a_variable(
     else:
         monkeypatch.setenv(f"OBS_{name.upper()}", text)
     found = options(pytester, *arguments)
-    wanted = pytester.path / value if field in ("home", "claims") else value
+    wanted = pytester.path / value if field in ("home", "claims", "proofs") else value
     if field == "compose_file":
         wanted = tuple(pytester.path / name for name in value)
     assert getattr(found, field) == wanted

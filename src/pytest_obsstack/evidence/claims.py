@@ -1,7 +1,8 @@
 """Claims: every test names those it proves, every claim has a test, the table is generated.
 
 A claims file is TOML: ``[[claim]]`` with ``id``, ``quote``, ``proof``, ``needs`` (capabilities) and
-``disposition`` (``proven`` or ``modernised``).
+``disposition`` (``proven`` or ``modernised``); where its needs do not tell which ``components`` of
+the stack have to be the real ones, it names them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_obsstack.providers.capabilities import EMBEDDED, MEANINGS
+from pytest_obsstack.providers.capabilities import MEANINGS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,6 +23,11 @@ else:
     import tomli as tomllib
 
 _DISPOSITIONS = ("proven", "modernised")
+COMPONENTS = (
+    *("sentry", "collector", "prometheus", "loki", "tempo", "grafana"),
+    *("postgres", "redis"),
+)
+"""What a claim may name as ``components``."""
 
 
 @dataclass(frozen=True)
@@ -33,11 +39,8 @@ class Claim:
     proof: str
     needs: frozenset[str]
     disposition: str
-
-    @property
-    def provable(self) -> bool:
-        """Whether a stack kind of this version can show it."""
-        return self.needs <= EMBEDDED
+    components: tuple[str, ...] = ()
+    """Which must be no stand-ins, or it is not proven on the product; empty: as its needs say."""
 
 
 def load_claims(path: Path) -> dict[str, Claim]:
@@ -76,7 +79,7 @@ def check_collection(config: pytest.Config, items: Sequence[pytest.Item], path: 
         )
     if not _whole_suite(config, path):
         return
-    without = [c.id for c in claims.values() if c.provable and c.id not in named]
+    without = [c.id for c in claims.values() if c.id not in named]
     if without:
         raise pytest.UsageError(
             f"Claims of {path.name} without a test: {', '.join(without)}\n"
@@ -116,6 +119,12 @@ def _claim(path: Path, entry: Mapping[str, Any]) -> Claim:
             f"obs_claims: {path}: claim {name} needs {', '.join(wrong)}, "
             f"which is no capability; there are {', '.join(MEANINGS)}"
         )
+    components = entry.get("components", [])
+    if not isinstance(components, list) or any(name not in COMPONENTS for name in components):
+        raise pytest.UsageError(
+            f"obs_claims: {path}: claim {name} has components {components!r}, "
+            f"expected a list of {', '.join(COMPONENTS)}"
+        )
     if entry["disposition"] not in _DISPOSITIONS:
         raise pytest.UsageError(
             f"obs_claims: {path}: claim {name} has disposition {entry['disposition']!r}, "
@@ -127,4 +136,5 @@ def _claim(path: Path, entry: Mapping[str, Any]) -> Claim:
         proof=entry["proof"],
         needs=frozenset(entry["needs"]),
         disposition=entry["disposition"],
+        components=tuple(components),
     )

@@ -39,13 +39,12 @@ def test_claims_are_read_by_id(path: Path) -> None:
     assert (claim.needs, claim.disposition) == (frozenset({"issues"}), "proven")
 
 
-@pytest.mark.parametrize(
-    ("needs", "provable"), [("", True), ('"issues"', True), ('"issues", "compose"', False)]
-)
-def test_a_claim_that_needs_containers_is_not_provable_here(
-    path: Path, needs: str, provable: bool
-) -> None:
-    assert load_claims(claims_file(path, "x", needs=needs))["x"].provable is provable
+def test_a_claim_names_components_where_its_needs_do_not_tell(path: Path) -> None:
+    claims_file(path, "x", "y")
+    first, second = path.read_text().split("[[claim]]")[1:]
+    path.write_text(f'[[claim]]{first}components = ["postgres", "redis"]\n[[claim]]{second}')
+    claims = load_claims(path)
+    assert (claims["x"].components, claims["y"].components) == (("postgres", "redis"), ())
 
 
 def test_a_file_without_claims_has_none(path: Path) -> None:
@@ -54,6 +53,7 @@ def test_a_file_without_claims_has_none(path: Path) -> None:
 
 
 ENTRY = CLAIM.format(id="x", needs='"issues"')
+COMPONENTS_TEXT = "sentry, collector, prometheus, loki, tempo, grafana, postgres, redis"
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,14 @@ ENTRY = CLAIM.format(id="x", needs='"issues"')
             ": claim x has disposition 'maybe', expected one of proven, modernised",
         ),
         (ENTRY.replace('["issues"]', '"issues"'), ": claim x: needs is 'issues', expected a list"),
+        (
+            ENTRY + "components = ['postgress']\n",
+            f": claim x has components ['postgress'], expected a list of {COMPONENTS_TEXT}",
+        ),
+        (
+            ENTRY + "components = 'redis'\n",
+            f": claim x has components 'redis', expected a list of {COMPONENTS_TEXT}",
+        ),
         ("claim = 'x'", ": claim is 'x', expected tables [[claim]]"),
         ("claim = ['x']", ": claim is ['x'], expected tables [[claim]]"),
     ],
@@ -161,13 +169,16 @@ def test_a_selection_of_the_suite_does_not_hide_the_tests_of_claims(
     pytester.runpytest("-k", "test_other").assert_outcomes(passed=1, deselected=2)
 
 
-def test_a_claim_that_needs_containers_may_lack_its_test(pytester: pytest.Pytester) -> None:
+def test_a_claim_whose_needs_this_stack_lacks_needs_its_test_all_the_same(
+    pytester: pytest.Pytester,
+) -> None:
     suite(pytester, "errors")
     claims = pytester.path / "suite" / "claims.toml"
     claims.write_text(
-        CLAIM.format(id="errors", needs="") + CLAIM.format(id="grafana", needs='"grafana"')
+        CLAIM.format(id="errors", needs="") + CLAIM.format(id="charts", needs='"grafana"')
     )
-    pytester.runpytest().assert_outcomes(passed=2)
+    result = pytester.runpytest()
+    result.stderr.fnmatch_lines(["ERROR: Claims of claims.toml without a test: charts"])
 
 
 def test_a_test_may_prove_several_claims(pytester: pytest.Pytester) -> None:
