@@ -9,6 +9,9 @@ With ``--owner 0`` nobody is watched, and from ``RELEASE`` on nobody any more: a
 kept has an owner until it can be found again. The exit status is the command's own, or 128 + the
 number of the signal that ended it, or 127 where it cannot be executed.
 
+With ``--signal group`` SIGTERM goes to all processes of the command, not to the first alone:
+Docker's older clients do not hand it on to their plugins.
+
 With ``--when gone`` the command is not run at once but when the owner is gone or SIGTERM comes, and
 not at all after ``RELEASE``: that is how containers are removed, which are nobody's children here.
 """
@@ -99,8 +102,8 @@ def main(arguments: list[str]) -> int:
         if gone and not released:
             break
     if command.poll() is None:
-        _end(command, grace_s)
-    _kill_group(command.pid)
+        _end(command, grace_s, whole_group=options.get("--signal") == "group")
+    _signal_group(command.pid, signal.SIGKILL)
     status = command.returncode
     return status if status >= 0 else 128 - status
 
@@ -119,12 +122,15 @@ def _await_end(
             return
 
 
-def _end(command: subprocess.Popen[bytes], grace_s: float) -> None:
-    command.terminate()
+def _end(command: subprocess.Popen[bytes], grace_s: float, *, whole_group: bool) -> None:
+    if whole_group:
+        _signal_group(command.pid, signal.SIGTERM)
+    else:
+        command.terminate()
     try:
         command.wait(grace_s)
     except subprocess.TimeoutExpired:
-        _kill_group(command.pid)
+        _signal_group(command.pid, signal.SIGKILL)
         command.wait()
 
 
@@ -136,9 +142,9 @@ def _exists(pid: int) -> bool:
     return True
 
 
-def _kill_group(group: int) -> None:
+def _signal_group(group: int, number: int) -> None:
     try:
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
     except (ProcessLookupError, PermissionError):
         return  # Nothing of the group is left; macOS says EPERM for a group of zombies.
 

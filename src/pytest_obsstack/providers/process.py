@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pytest_obsstack.providers.guard import RELEASE, owner_descriptor
 
-_GUARD = Path(__file__).with_name("guard.py")
+GUARD = Path(__file__).with_name("guard.py")
 _KILL_AFTER_S = 3.0
 _LOG_TAIL_BYTES = 65536
 
@@ -48,7 +48,7 @@ class ManagedProcess:
         """
         guarded = [
             sys.executable,
-            *("-I", "-S", str(_GUARD)),
+            *("-I", "-S", str(GUARD)),
             *("--owner", str(owner_pid or 0), "--grace", str(grace_s)),
             *(("--when", "gone") if when_gone else ()),
             "--",

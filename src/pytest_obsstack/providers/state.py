@@ -94,7 +94,10 @@ class StackState:
 
     @property
     def alive(self) -> bool:
-        """False where the process of a kept stack is gone."""
+        """False where the process of a kept stack is gone; containers are to be asked for."""
+        if self.kept and self.compose is not None:
+            # Whoever keeps containers lets the process go that would remove them.
+            return True
         return self.process is None or self.process.alive
 
     def with_app(self, app: RunningApp | None) -> StackState:

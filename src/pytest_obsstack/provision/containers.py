@@ -26,6 +26,7 @@ from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import find_engine
 from pytest_obsstack.providers.compose.failures import start_failure
 from pytest_obsstack.providers.compose.launch import (
+    PORT_CHOICES,
     PortsTaken,
     launch,
     missing_services,
@@ -48,8 +49,6 @@ from pytest_obsstack.providers.state import ComposeState, ProductState, StackSta
 from pytest_obsstack.provision.names import Settings
 from pytest_obsstack.wire.dsn import Dsn
 
-_PORT_CHOICES = 3
-"""How often other ports are tried where somebody was faster."""
 _HOST_GATEWAY = "host.docker.internal"
 
 
@@ -79,7 +78,7 @@ def open_containers(wanted: Wanted) -> StackState:
     """
     began = time.monotonic()
     engine = find_engine(wanted.options.compose_command)
-    for attempt in range(_PORT_CHOICES):
+    for attempt in range(PORT_CHOICES):
         project = plan(
             wanted.options,
             engine,
@@ -95,7 +94,7 @@ def open_containers(wanted: Wanted) -> StackState:
             return _open(wanted, project, reaper, began)
         except PortsTaken as taken:
             take_down(project.compose, reaper)
-            if attempt == _PORT_CHOICES - 1:
+            if attempt == PORT_CHOICES - 1:
                 raise start_failure(project.compose, str(taken)) from taken
         except BaseException:
             _clean_up(project.compose, reaper)
@@ -105,7 +104,7 @@ def open_containers(wanted: Wanted) -> StackState:
 
 def _open(wanted: Wanted, project: Project, reaper: ProcessIdentity, began: float) -> StackState:
     timeout_s = wanted.options.start_timeout_s
-    launch(project, more_services=wanted.more_services, tell=wanted.tell)
+    launch(project, more_services=wanted.more_services, tell=wanted.tell, timeout_s=timeout_s)
     images = _images(project.compose)
     endpoints = _endpoints(project, wanted.options)
     if "sentry" in project.components:
@@ -115,7 +114,7 @@ def _open(wanted: Wanted, project: Project, reaper: ProcessIdentity, began: floa
         dsn = None if endpoints.sentry is None else endpoints.sentry.dsn
         variables = _collector_variables(dsn, project.ports)
         write_variables(wanted.folder / DSN_FILE, variables)
-        start(project.compose, [PARTS["collector"].service])
+        start(project.compose, [PARTS["collector"].service], timeout_s)
     wait_ready(project, project.components, timeout_s=timeout_s)
     bind, host = _callback(project.compose)
     return StackState(
@@ -266,24 +265,19 @@ def _products(
 def _callback(compose: Compose) -> tuple[str, str]:
     """Where a test's server has to listen for containers to reach it, and what they call it.
 
-    On Linux that is the gateway of the project's network, an address of this machine alone. Where
-    the engine runs in a machine of its own (Docker Desktop) it hands connections to
-    ``host.docker.internal`` on to this machine's loopback.
+    The compose files give the machine the name ``host.docker.internal``. On Linux that is the
+    gateway of the engine's own bridge, an address of this machine alone; where the engine runs in a
+    machine of its own (Docker Desktop), it hands such connections on to this machine's loopback.
     """
-    status, output = compose.engine(
-        "network",
-        "inspect",
-        "--format",
-        "{{range .IPAM.Config}}{{.Gateway}} {{end}}",
-        f"{compose.project}_default",
-    )
+    template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    status, output = compose.engine("network", "inspect", "--format", template, "bridge")
     for address in output.split() if status == 0 else ():
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as candidate:
             try:
                 candidate.bind((address, 0))
             except OSError:
                 continue
-        return address, address
+        return address, _HOST_GATEWAY
     return "127.0.0.1", _HOST_GATEWAY
 
 

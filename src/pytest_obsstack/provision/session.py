@@ -18,9 +18,9 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.options import GUIDE_PORTS, Options, is_url
 from pytest_obsstack.providers import attach
 from pytest_obsstack.providers.app import AppProcess, AppSpec, port_is_free, start_app
-from pytest_obsstack.providers.compose.apps import AppContainers, Network, container_log
+from pytest_obsstack.providers.compose.apps import AppContainers, Network
 from pytest_obsstack.providers.compose.command import ComposeFailed
-from pytest_obsstack.providers.compose.failures import save_logs
+from pytest_obsstack.providers.compose.failures import container_log, save_logs
 from pytest_obsstack.providers.compose.launch import take_down
 from pytest_obsstack.providers.compose.project import DEFAULT_TRACKER
 from pytest_obsstack.providers.embedded import EmbeddedControl, start_embedded
@@ -364,6 +364,7 @@ class Session:
             state.endpoints,
             name=f"{self.run.worker}-{state.run_id[-6:]}",
             port=state.compose.ports["APP_PORT"],
+            fixed_port="app" in self.options.port,
         )
         app.reaches = self._network.endpoints_inside(state.endpoints)
         running = app.left_running()

@@ -184,7 +184,7 @@ def test_the_panels_do_not_overlap() -> None:
 def test_the_dashboards_lie_where_they_are_looked_for() -> None:
     (provider,) = content("dashboards/dashboards.yaml")["providers"]
     mounts = written("docker-compose.yml")["services"]["grafana"]["volumes"]
-    assert "./grafana/provisioning:/etc/grafana/provisioning:ro" in mounts
+    assert "${OBSSTACK_FOLDER-.}/grafana/provisioning:/etc/grafana/provisioning:ro" in mounts
     assert provider["options"]["path"] == "/etc/grafana/provisioning/dashboards"
 
 

@@ -7,6 +7,7 @@ stack's own network in the place of this machine's ports.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,15 +22,15 @@ from pytest_obsstack.providers.app import (
     told_variables,
     wait_ready,
 )
-from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
-from pytest_obsstack.providers.compose.failures import start_failure
-from pytest_obsstack.providers.compose.launch import PortsTaken, start
-from pytest_obsstack.providers.compose.project import LABEL, PARTS
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, reason
+from pytest_obsstack.providers.compose.failures import container_log, start_failure
+from pytest_obsstack.providers.compose.launch import PORT_CHOICES, PortsTaken, start
+from pytest_obsstack.providers.compose.project import LABEL, PARTS, write_variables
 from pytest_obsstack.providers.state import RunningApp, write_private
 
 _STOP_GRACE_S = 5
-_OWN_SERVICES = ("app", "inventory")
-"""Of the stack's own files, which label them."""
+_LABELS = {f"{LABEL}.{name}": f"${{OBSSTACK_{name.upper()}}}" for name in ("run", "owner", "kept")}
+"""The stack's own services have them; somebody else's do not."""
 PUBLISHED = ("app",)
 """Services whose port the stack's own files publish."""
 _OWN_COMPANIONS: Mapping[str, tuple[str, ...]] = {"app": ("APP_INVENTORY_URL",)}
@@ -73,7 +74,8 @@ class Network:
     def inside(self, text: str) -> str:
         """The text with every address of this machine as a container has to write it."""
         for outer, inner in self.addresses.items():
-            text = text.replace(outer, inner)
+            # Port 3100 is the beginning of 31001.
+            text = re.sub(rf"{re.escape(outer)}(?!\d)", inner, text)
         return text
 
     def endpoints_inside(self, endpoints: Endpoints) -> Endpoints:
@@ -113,10 +115,10 @@ class AppContainer(AppProcess):
 
     @property
     def found(self) -> str:
-        _, output = self.compose.engine(
+        status, output = self.compose.engine(
             "inspect", "--format", "{{.State.ExitCode}}", self.container
         )
-        return f"exit status {output.strip()}"
+        return f"exit status {output.strip()}" if status == 0 else reason(output)
 
     def log_lines(self, lines: int = 200) -> list[str]:
         if self._kept_log.exists():
@@ -127,14 +129,25 @@ class AppContainer(AppProcess):
         """Stopping is one call, which waits: ``stop``."""
 
     def stop(self) -> None:
-        """SIGTERM, so that SDKs flush; its log is kept and the container removed."""
-        self.compose.engine("stop", "--time", str(_STOP_GRACE_S), self.container)
+        """SIGTERM, so that SDKs flush; logs are kept and the containers removed.
+
+        The app and its companions end at the same time.
+        """
+        parts = [
+            self,
+            *(part for part in self.companions.values() if isinstance(part, AppContainer)),
+        ]
+        names = [part.container for part in parts]
+        self.compose.engine("stop", "--time", str(_STOP_GRACE_S), *names)
+        for part in parts:
+            part.keep_log()
+        self.compose.engine("rm", "--force", "--volumes", *names)
+
+    def keep_log(self) -> None:
+        """Write what the container has logged into the run's folder."""
         status, output = self.compose.engine("logs", self.container)
         if status == 0:
             self._kept_log.write_text(output, "utf-8")
-        self.compose.engine("rm", "--force", "--volumes", self.container)
-        for companion in self.companions.values():
-            companion.stop()
 
     def left_running(self) -> RunningApp:
         companions = {name: part.left_running() for name, part in self.companions.items()}
@@ -167,12 +180,26 @@ class AppContainers:
         self._probe = probe
 
     def start_main(
-        self, spec: AppSpec, endpoints: Endpoints, *, name: str, port: int
+        self, spec: AppSpec, endpoints: Endpoints, *, name: str, port: int, fixed_port: bool = False
     ) -> AppContainer:
         """``up`` the app's service and its companions'; returns when all answer.
 
-        ``name`` becomes part of the service instance id. Raises ``StackUnavailable``.
+        ``name`` becomes part of the service instance id. Where somebody has taken the ports
+        meanwhile, others are chosen, but for a ``fixed_port``. Raises ``StackUnavailable``.
         """
+        wanted = port
+        for attempt in range(PORT_CHOICES):
+            try:
+                return self._up(spec, endpoints, name, wanted, planned=wanted == port)
+            except PortsTaken as taken:
+                if fixed_port or attempt == PORT_CHOICES - 1:
+                    raise start_failure(self._compose, str(taken)) from taken
+                wanted = free_port()
+        raise AssertionError("unreachable")
+
+    def _up(
+        self, spec: AppSpec, endpoints: Endpoints, name: str, port: int, *, planned: bool
+    ) -> AppContainer:
         companions = {
             variable: _Wanted(part, free_port(), _service(part), self._told(part, endpoints, name))
             for variable, part in spec.companions.items()
@@ -185,10 +212,10 @@ class AppContainers:
         path = self._folder / "docker-compose.app.json"
         write_private(path, json.dumps({"services": services}, indent=1))
         compose = self._compose.with_file(path)
-        try:
-            start(compose, list(services))
-        except PortsTaken as taken:
-            raise start_failure(compose, str(taken)) from taken
+        if not planned:
+            write_variables(self._folder / "app.env", {"APP_PORT": str(port)})
+            compose = compose.with_variables(self._folder / "app.env")
+        start(compose, list(services), self._timeout_s)
         names = {container["Service"]: container["Name"] for container in compose.containers()}
 
         def described(wanted: _Wanted) -> AppContainer:
@@ -232,7 +259,8 @@ class AppContainers:
         told = {**urls, **self._told(spec, endpoints, name)}
         wanted = _Wanted(spec, free_port() if port is None else port, container, told)
         path = self._folder / f"docker-compose.{spec.service}-{name}.json"
-        override = {"services": {_service(spec): {"environment": told}}}
+        service = {"environment": _literal(told), "labels": _LABELS}
+        override = {"services": {_service(spec): service}}
         write_private(path, json.dumps(override, indent=1))
         compose = self._compose.with_file(path)
         app = self._container(wanted, name, container, compose)
@@ -289,12 +317,18 @@ class AppContainers:
 
     def _override(self, wanted: _Wanted) -> dict[str, Any]:
         """What a service is told, and what one of somebody else's file lacks."""
-        override: dict[str, Any] = {"environment": dict(wanted.environment)}
+        override: dict[str, Any] = {
+            "environment": _literal(wanted.environment),
+            "labels": _LABELS,
+        }
         if wanted.host not in PUBLISHED:
             override["ports"] = [f"127.0.0.1:{wanted.port}:{wanted.spec.compose_port}"]
-        if wanted.host not in _OWN_SERVICES:
-            override["labels"] = {f"{LABEL}.run": self._compose.project}
         return override
+
+
+def _literal(values: Mapping[str, str]) -> dict[str, str]:
+    """Values in which Compose finds no variable to replace."""
+    return {name: value.replace("$", "$$") for name, value in values.items()}
 
 
 def _service(spec: AppSpec) -> str:
@@ -306,9 +340,3 @@ def _service(spec: AppSpec) -> str:
             advice="name it in the fixture obs_app_spec, for the app's companions, too",
         )
     return spec.compose_service
-
-
-def container_log(compose: Compose, container: str, lines: int) -> list[str]:
-    """The last log lines of a container; none where it is gone."""
-    status, output = compose.engine("logs", "--tail", str(lines), container)
-    return output.splitlines()[-lines:] if status == 0 else []

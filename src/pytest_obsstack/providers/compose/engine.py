@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pytest_obsstack.errors import StackUnavailable
+from pytest_obsstack.providers.compose.command import reason
 
 CANDIDATES: tuple[tuple[str, ...], ...] = (
     ("docker", "compose"),
@@ -24,9 +25,12 @@ CANDIDATES: tuple[tuple[str, ...], ...] = (
 LEAST_VERSION = (2, 24)
 _TIMEOUT_S = 30.0
 _VERSION = re.compile(r"(\d+)\.(\d+)(?:\.\d+)?")
+# Without the plugin, Docker's client takes the arguments for its own.
+_NO_PLUGIN = re.compile(r"unknown flag: --short|is not a docker command|unknown command")
 _ENGINE_ADVICE = (
     "start it (`sudo systemctl start docker`, Docker Desktop, `podman machine start`), or point "
-    "DOCKER_HOST at one that runs; --obs-stack=embedded needs none"
+    "DOCKER_HOST at one that runs; where permission is denied, join the group docker; "
+    "--obs-stack=embedded needs none"
 )
 
 
@@ -50,9 +54,11 @@ class _Outcome:
 
     @property
     def said(self) -> str:
-        """What the command gave as its reason: the last thing it wrote."""
-        lines = (self.errors or self.output).strip().splitlines()
-        return lines[-1] if lines else f"exit status {self.status} and no output"
+        """What the command gave as its reason."""
+        written = (self.errors or self.output).strip()
+        if _NO_PLUGIN.search(written):
+            return "the program has no such command; Compose's plugin is not installed"
+        return reason(written) if written else f"exit status {self.status} and no output"
 
 
 def find_engine(command: str | None = None) -> Engine:

@@ -10,21 +10,23 @@ from pathlib import Path
 from typing import Any
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, reason
 
 LOG_LINES = 50
 _PORT_TAKEN = re.compile(
-    r"(?:Bind for |listen tcp4? |exposing port [^ ]+ )?(?P<address>[0-9.]+:\d+)[^\n]*"
-    r"(?:port is already allocated|address already in use)"
+    r"(?P<address>[0-9.]+:\d+)?[^\n]*(?:port is already allocated|address already in use)"
 )
 
 
 def port_taken(output: str) -> str | None:
-    """The address that somebody else has, where Compose failed for that; else ``None``."""
-    if "already allocated" not in output and "already in use" not in output:
-        return None
+    """The address that somebody else has, where Compose failed for that; else ``None``.
+
+    A container's name can be "already in use", too.
+    """
     match = _PORT_TAKEN.search(output)
-    return "a port" if match is None else match["address"]
+    if match is None:
+        return None
+    return match["address"] or "a port"
 
 
 def start_failure(
@@ -45,11 +47,10 @@ def start_failure(
     containers = _containers(compose)
     culprit = _culprit(containers, waiting or {})
     if culprit is None:
-        reason = _last_line(output)
         return StackUnavailable(
             "The stack of containers did not start.",
             expected="Compose starts every service",
-            found=reason,
+            found=reason(output),
             advice=f"see what `{' '.join(compose.words)} up` says below",
             log_lines=output.strip().splitlines()[-LOG_LINES:],
         )
@@ -70,23 +71,29 @@ def start_failure(
 
 def service_log(compose: Compose, service: str, lines: int = LOG_LINES) -> list[str]:
     """The last log lines of a service; none where it has no container."""
-    try:
-        output = compose.ask("logs", "--no-color", "--no-log-prefix", "--tail", str(lines), service)
-    except ComposeFailed:
-        return []
-    return output.splitlines()[-lines:]
+    for container in _containers(compose):
+        if container["Service"] == service:
+            return container_log(compose, container["Name"], lines)
+    return []
+
+
+def container_log(compose: Compose, container: str, lines: int) -> list[str]:
+    """The last log lines of a container; none where it is gone."""
+    status, output = compose.engine("logs", "--tail", str(lines), container)
+    return output.splitlines()[-lines:] if status == 0 else []
 
 
 def save_logs(compose: Compose, folder: Path) -> list[str]:
     """Keep the log of every container, with times, in ``folder``; the names that were written."""
-    folder.mkdir(mode=0o700, exist_ok=True)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     written = []
-    for container in _containers(compose):
-        name = container["Name"].removeprefix(f"{compose.project}-")
-        status, output = compose.engine("logs", "--timestamps", container["Name"])
-        if status == 0:
-            (folder / f"{name}.log").write_text(output, "utf-8")
-            written.append(name)
+    with contextlib.suppress(ComposeFailed):
+        for container in compose.all_containers():
+            name = container["Name"].removeprefix(f"{compose.project}-")
+            status, output = compose.engine("logs", "--timestamps", container["Name"])
+            if status == 0:
+                (folder / f"{name}.log").write_text(output, "utf-8")
+                written.append(name)
     return written
 
 
@@ -139,8 +146,3 @@ def _condition(container: Mapping[str, Any]) -> str:
     if state in ("exited", "dead"):
         return f"it ended with exit status {container.get('ExitCode', '?')}"
     return f"its container is {state}" + (f", {health}" if health else "")
-
-
-def _last_line(output: str) -> str:
-    lines = output.strip().splitlines()
-    return lines[-1].strip() if lines else "no output"

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, reason
+from pytest_obsstack.providers.compose.project import IMAGE_NAMES
+from pytest_obsstack.providers.state import write_private
 
 
-def ensure_images(compose: Compose, services: Sequence[str], tell: Callable[[str], None]) -> None:
-    """Build or pull what is missing; raises ``StackUnavailable`` that names service and image."""
+def ensure_images(
+    compose: Compose,
+    services: Sequence[str],
+    app_services: Sequence[str],
+    tell: Callable[[str], None],
+) -> None:
+    """Build or pull what is missing; raises ``StackUnavailable`` that names service and image.
+
+    The app's services are built in any case, where they can be: their code may have changed.
+    """
     configured = configuration(compose)["services"]
-    unknown = [name for name in services if name not in configured]
+    unknown = [name for name in (*services, *app_services) if name not in configured]
     if unknown:
         raise StackUnavailable(
             f"The compose files have no service {', '.join(unknown)}.",
@@ -21,17 +33,45 @@ def ensure_images(compose: Compose, services: Sequence[str], tell: Callable[[str
             found=", ".join(sorted(configured)),
             advice="name another one: compose_service of the fixture obs_app_spec",
         )
-    wanted = {name: configured[name].get("image") for name in services}
-    missing = _missing(compose, [image for image in wanted.values() if image])
+    every = _with_dependencies(configured, (*services, *app_services))
+    own_names = {
+        name: _image_name(name, configured[name])
+        for name in every
+        if "build" in configured[name] and "image" not in configured[name]
+    }
+    if own_names:
+        names = {name: {"image": image} for name, image in own_names.items()}
+        write_private(Path(compose.folder) / IMAGE_NAMES, json.dumps({"services": names}))
+    wanted = {name: own_names.get(name) or configured[name]["image"] for name in every}
+    missing = _missing(compose, list(wanted.values()))
     done: set[str] = set()
     for service, image in wanted.items():
-        if image is not None and (image not in missing or image in done):
-            continue
-        if "build" in configured[service]:
-            _get(compose, "build", service, image, tell)
-        else:
-            _get(compose, "pull", service, image, tell)
-        done.add(image or "")
+        can_be_built = "build" in configured[service]
+        anew = can_be_built and service in app_services
+        if (anew or image in missing) and image not in done:
+            _get(compose, "build" if can_be_built else "pull", service, image, tell)
+            done.add(image)
+
+
+def _image_name(service: str, configured: Mapping[str, Any]) -> str:
+    """A name that is the same in every run.
+
+    Compose's own holds the project's name, so every run would leave an image behind.
+    """
+    build = json.dumps(configured["build"], sort_keys=True)
+    return f"pytest-obsstack/{service}:{hashlib.sha256(build.encode()).hexdigest()[:16]}"
+
+
+def _with_dependencies(configured: Mapping[str, Any], services: Sequence[str]) -> list[str]:
+    """The services and all that Compose starts before them."""
+    found: list[str] = []
+    pending = list(services)
+    while pending:
+        name = pending.pop(0)
+        if name in configured and name not in found:
+            found.append(name)
+            pending += configured[name].get("depends_on", {})
+    return found
 
 
 def configuration(compose: Compose) -> Mapping[str, Any]:
@@ -61,34 +101,26 @@ def _missing(compose: Compose, images: Sequence[str]) -> set[str]:
     return {image for image in distinct if compose.engine("image", "inspect", image)[0] != 0}
 
 
-def _get(
-    compose: Compose, how: str, service: str, image: str | None, tell: Callable[[str], None]
-) -> None:
-    name = image or f"the image of {service}"
-    tell(f"{how}: {name}")
+def _get(compose: Compose, how: str, service: str, image: str, tell: Callable[[str], None]) -> None:
+    tell(f"{how}: {image}")
     options = ["--progress", "plain"] if how == "build" else []
     try:
-        compose.stream(how, *options, service, tell=tell)
+        compose.run(how, *options, service, tell=tell)
     except ComposeFailed as failed:
         if how == "build":
             raise StackUnavailable(
                 f"The image of the service {service} cannot be built.",
                 expected=f"`{' '.join(compose.words)} build {service}` succeeds",
-                found=_last_line(failed),
+                found=reason(failed.output),
                 advice="mend the Dockerfile; the last lines of the build follow",
                 log_lines=failed.last_lines,
             ) from None
         raise StackUnavailable(
             f"The image of the service {service} cannot be pulled.",
-            expected=f"{name} can be pulled, or is there already",
-            found=_last_line(failed),
+            expected=f"{image} can be pulled, or is there already",
+            found=reason(failed.output),
             advice="check the name and the way to the registry (proxy, login, rate limit), load "
             f"the image by hand ({compose.client} load), or name another one in a compose file "
             "of your own (--obs-compose-file)",
             log_lines=failed.last_lines,
         ) from None
-
-
-def _last_line(failed: ComposeFailed) -> str:
-    lines = failed.last_lines
-    return lines[-1] if lines else "no output"

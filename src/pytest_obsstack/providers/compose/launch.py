@@ -7,11 +7,17 @@ which the error tracker gives only when it runs. Nothing here waits for a fixed 
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose import removal
+from pytest_obsstack.providers.compose.command import (
+    Compose,
+    ComposeFailed,
+    clean_environment,
+)
 from pytest_obsstack.providers.compose.failures import port_taken, save_logs, start_failure
 from pytest_obsstack.providers.compose.images import ensure_images
 from pytest_obsstack.providers.compose.project import PARTS, Project
@@ -22,6 +28,8 @@ from pytest_obsstack.waiting import until
 _LOOK_EVERY_S = 1.0
 """How often the engine is asked for dead containers while they are waited for."""
 _DOWN_TIMEOUT_S = 60.0
+PORT_CHOICES = 3
+"""How often ports are chosen, where somebody was faster in taking one."""
 
 
 class PortsTaken(Exception):
@@ -31,9 +39,13 @@ class PortsTaken(Exception):
 def start_reaper(compose: Compose, owner_pid: int) -> ProcessIdentity:
     """A process that removes the project when its owner ends, until it is released."""
     return ManagedProcess.start(
-        compose.down_command(),
-        env=dict(os.environ),
-        cwd=Path(compose.folder),
+        [
+            *(sys.executable, "-I", "-S", removal.__file__),
+            *("--client", compose.client, "--project", compose.project),
+            *("--lock", str(compose.lock), "--", *compose.words),
+        ],
+        env=clean_environment(),
+        cwd=Path(os.sep),
         log_path=Path(compose.folder) / "reaper.log",
         owner_pid=owner_pid,
         grace_s=_DOWN_TIMEOUT_S,
@@ -41,20 +53,28 @@ def start_reaper(compose: Compose, owner_pid: int) -> ProcessIdentity:
     ).detach()
 
 
-def launch(project: Project, *, more_services: Sequence[str], tell: Callable[[str], None]) -> None:
+def launch(
+    project: Project,
+    *,
+    more_services: Sequence[str],
+    tell: Callable[[str], None],
+    timeout_s: float,
+) -> None:
     """Start all services that need no DSN; ``more_services`` only have their images fetched.
 
     Raises ``StackUnavailable``, or ``PortsTaken`` where it is worth trying with other ports.
     """
     services = project.services()
-    ensure_images(project.compose, (*services, *more_services), tell)
-    start(project.compose, services)
+    ensure_images(project.compose, services, more_services, tell)
+    start(project.compose, services, timeout_s)
 
 
-def start(compose: Compose, services: Sequence[str]) -> None:
+def start(compose: Compose, services: Sequence[str], timeout_s: float) -> None:
     """``up`` these services; returns when they run and what they depend on is healthy."""
     try:
-        compose.run("up", "--detach", "--no-build", "--quiet-pull", *services)
+        compose.run(
+            *("up", "--detach", "--no-build", "--quiet-pull", *services), timeout_s=timeout_s
+        )
     except ComposeFailed as failed:
         if port_taken(failed.output) is not None:
             raise PortsTaken(failed.output) from failed

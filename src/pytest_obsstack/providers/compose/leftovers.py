@@ -84,7 +84,9 @@ def remove(engine: Engine, leftover: Leftover) -> None:
 
 
 def _nothing(engine: Engine, project: str = "") -> Compose:
-    return Compose(engine.words, engine.client, project, (), (), (), os.sep)
+    return Compose(
+        engine.words, engine.client, project, (), (), (), folder=os.sep, directory=os.sep
+    )
 
 
 def _exists(pid: int) -> bool:

@@ -7,6 +7,7 @@ whoever ends the stack.
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -28,6 +29,8 @@ LABEL = "io.pytest-obsstack"
 ``flavour``."""
 ADMIN_EMAIL = "admin@example.com"
 DEFAULT_TRACKER = "glitchtip"
+IMAGE_NAMES = "docker-compose.images.json"
+"""In the run's folder: names for images that are built and have none."""
 DSN_FILE = "dsn.env"
 """What the collector is told of the tracker's project, in the stack's folder."""
 
@@ -111,7 +114,11 @@ class Project:
         return self.url(component) + path
 
     def write(self) -> None:
-        """Write the variables into a file that only its owner reads."""
+        """Write the variables into a file that only its owner reads, and what else is to be there.
+
+        A file of image names has to be there before any is known.
+        """
+        write_private(Path(self.compose.folder) / IMAGE_NAMES, json.dumps({"services": {}}))
         write_variables(Path(self.compose.env_files[0]), self.variables)
 
 
@@ -128,6 +135,8 @@ def plan(
 ) -> Project:
     """The project of a run; ``files`` are laid over the stack's own compose files.
 
+    Relative paths in them count from the folder of the first, as Compose does it with several
+    files, and not from the stack's.
     A kept stack prefers the guide's ports and takes the admin's password from
     ``SENTRY_ADMIN_PASSWORD`` where it is given; all else is random. Raises ``StackUnavailable``
     where a port of ``--obs-port`` is taken or a file is missing.
@@ -146,14 +155,16 @@ def plan(
     profiles = {profile for name in components for profile in PARTS[name].profiles}
     if tracker == "glitchtip":
         profiles.add("database")
+    others = _existing(files)
     compose = Compose(
         words=engine.words,
         client=engine.client,
         project=PROJECT_PREFIX + run_id,
-        files=tuple(map(str, (*own, *_existing(files)))),
+        files=tuple(map(str, (*own, *others, folder / IMAGE_NAMES))),
         env_files=(str(folder / "compose.env"),),
         profiles=tuple(sorted(profiles)),
         folder=str(folder),
+        directory=str(others[0].parent if others else stack),
     )
     ports, wishes_met = _ports(options, components, prefer_guide_ports=kept)
     # The owner's password is for a person, who may choose it; what machines use is random.
@@ -173,6 +184,7 @@ def plan(
         "SENTRY_SECRET_KEY": secrets.token_hex(32),
         "POSTGRES_PASSWORD": secrets.token_hex(16),
         "GRAFANA_ADMIN_PASSWORD": grafana_password,
+        "OBSSTACK_FOLDER": str(stack),
         "OBSSTACK_DSN_ENV": str(folder / DSN_FILE),
         # A tracker that takes no spans over OTLP would only make the app's exports fail.
         "COLLECTOR_TRACES_CONFIG": "config.yaml"
@@ -197,8 +209,15 @@ def plan(
 
 def write_variables(path: Path, variables: Mapping[str, str]) -> None:
     """Write a file that Compose reads variables from; only its owner can read it."""
-    lines = [f"{name}='{value}'" for name, value in variables.items()]
-    write_private(path, "\n".join(lines) + "\n")
+    lines = [f'{name}="{_quoted(value)}"\n' for name, value in variables.items()]
+    write_private(path, "".join(lines))
+
+
+def _quoted(value: str) -> str:
+    """The value as it stands between double quotes: a password may have any character."""
+    for character in ("\\", '"', "$"):
+        value = value.replace(character, f"\\{character}")
+    return value.replace("\n", "\\n")
 
 
 def _existing(files: Iterable[Path]) -> list[Path]:
