@@ -311,17 +311,18 @@ class BugsinkClient:
         raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
 
     def _project_id(self) -> str:
+        wanted = self.project
         if self._project is None:
             names = []
             for raw in self._listed(path("projects")):
-                if self.project in (raw.get("slug"), raw.get("name")):
+                if wanted in (raw.get("slug"), raw.get("name")):
                     self._project = raw
                     break
                 names.append(fields.optional_text(raw, "slug") or "")
             else:
                 raise ObsstackError(
-                    f"Bugsink has no project {self.project!r}.",
-                    expected=f"a project {self.project!r} that the token may see",
+                    f"Bugsink has no project {wanted!r}.",
+                    expected=f"a project {wanted!r} that the token may see",
                     found=", ".join(names) or "no project",
                     advice="check the project's slug, or set it up with `obsstack sentry-setup`",
                 )
@@ -341,7 +342,9 @@ class BugsinkClient:
     def _listed(self, url_path: str, params: Raw | None = None) -> Iterator[Raw]:
         """The objects of a list, over all its pages, fetched as they are asked for."""
         cursor: str | None = None
-        for _ in range(MAX_PAGES):
+        seen: set[str | None] = set()
+        while cursor not in seen and len(seen) < MAX_PAGES:
+            seen.add(cursor)
             page = fields.mapping(
                 self._api.get_json(url_path, {**(params or {}), "cursor": cursor}),
                 f"GET {url_path}",
@@ -354,8 +357,8 @@ class BugsinkClient:
             cursor = httpx.QueryParams(urlsplit(following).query).get("cursor")
         raise ObsstackError(
             f"Bugsink pages without an end: GET {url_path}.",
-            expected=f"at most {MAX_PAGES} pages",
-            found=f"a next page after {MAX_PAGES}",
+            expected=f"a new cursor on each of at most {MAX_PAGES} pages",
+            found=f"cursor {cursor!r} after {len(seen)} pages",
             advice="narrow the query",
         )
 
