@@ -30,6 +30,7 @@ info)
     echo "COMPOSE_FILE=${COMPOSE_FILE:-} PASSWORD=${SENTRY_ADMIN_PASSWORD:-}" >> "$here/up"
     [[ ! -e $here/up-fails ]] || { echo "pull access denied" >&2; exit 1; }
     touch "$here/started" ;;
+"inspect --format"*Config.Labels*) cat "$here/label" ;;
 "inspect --format"*Health.Log*) echo "GET /_health/: HTTP/1.1 503 Busy" ;;
 "inspect --format"*)
     head -n 1 "$here/states"
@@ -112,6 +113,7 @@ def world(tmp_path: Path) -> World:
     world.tell("version", "2.26.1\n")
     world.tell("states", "running starting\nrunning starting\nrunning healthy\n")
     world.tell("port", "127.0.0.1:41234\n")
+    world.tell("label", "\n")
     world.tell("running", "postgres\nredis\nsentry\n")
     return world
 
@@ -224,6 +226,25 @@ def test_another_tracker_is_started_from_its_own_file(world: World, flavour: str
     assert f"--flavour {flavour} " in world.heard("setup")[0]
     assert not world.admin.exists()
     assert f"  password  set by docker-compose.{flavour}.yml" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("flavour", "speaks", "said"),
+    [
+        ("glitchtip", "lite", "sentry-init: the image stands in for glitchtip\n"),
+        ("bugsink", "lite", "sentry-init: the image stands in for bugsink\n"),
+        ("lite", "lite", ""),
+    ],
+)
+def test_an_image_that_stands_in_is_asked_in_its_own_language(
+    world: World, flavour: str, speaks: str, said: str
+) -> None:
+    world.tell("label", "embedded\n")
+    done = world.run(SENTRY_FLAVOUR=flavour)
+    assert done.returncode == 0, done.stderr
+    assert f"--flavour {speaks} " in world.heard("setup")[0]
+    assert said in done.stdout
+    assert done.stdout.count("stands in for") == (1 if said else 0)
 
 
 def test_the_files_of_the_caller_are_kept(world: World) -> None:
