@@ -118,7 +118,9 @@ def cannot_tell(
     purpose: str, settled: Settled, signal: str, hops: Sequence[Hop] = ()
 ) -> CannotTell:
     """The error of an absence or a count that cannot be asserted."""
-    broken = next((hop for hop in hops if hop.broken), None)
+    # Where waiting could not have helped nobody has waited, and what has not come yet is no cause.
+    hopeless = settled.polls == 0 and settled.advice is not None
+    broken = None if hopeless else next((hop for hop in hops if hop.broken), None)
     stopped = "" if broken is None else f"\nstopped at {broken.name}: {broken.seen}"
     waited = f" after {settled.waited_s:.1f} s ({plural(settled.polls, 'poll')})"
     return CannotTell(

@@ -54,8 +54,10 @@ def test_absence_is_never_told_though_the_transaction_is_there(traits: TrackerTr
     assert traits.product in str(settled.reason)
 
 
-def test_message_of_an_absence_on_glitchtip() -> None:
-    given = bench_of(GLITCHTIP, status=200)
+@pytest.mark.parametrize("status", [200, 500])
+def test_message_of_an_absence_on_glitchtip(status: int) -> None:
+    """Nobody has waited, so that an error which has not come yet is not said to be lost."""
+    given = bench_of(GLITCHTIP, status=status)
     given.sentry.events = []
     with pytest.raises(CannotTell) as caught:
         SentryExpectations(given.context).expect_no_issue("KeyError")
