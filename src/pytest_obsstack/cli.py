@@ -77,6 +77,7 @@ def up(
 ) -> None:
     """Start a stack and leave it running; if it runs already, say so."""
     from pytest_obsstack.providers.app import simple_app
+    from pytest_obsstack.provision.containers import app_runs
     from pytest_obsstack.provision.session import Run, Session, end_stack
 
     place = Home(home or find_home(Path.cwd()))
@@ -88,11 +89,11 @@ def up(
     already = _kept(place)
     state = session.stack.state
     try:
-        if with_app and not _app_runs(state):
+        if with_app and not app_runs(state):
             session.app(simple_app())
     except BaseException:
         # A stack that was there before the call stays; one that is of no use without its app, not.
-        if already is None or not already.alive:
+        if already is None or already.run_id != state.run_id:
             end_stack(state)
             place.kept_path.unlink(missing_ok=True)
             place.release(state.folder.parent)
@@ -191,22 +192,27 @@ def _down_all(place: Home, *, as_json: bool) -> None:
             place.release(state.folder.parent)
     engine = find_engine()
     left = find_leftovers(engine)
+    stays = {leftover.project: leftover.stays for leftover in left if leftover.stays}
+    removed = []
     for leftover in left:
-        if not leftover.in_use:
+        if not leftover.stays:
             remove(engine, leftover)
-    removed = [leftover.project for leftover in left if not leftover.in_use]
-    if state is not None and state.compose is not None:
-        removed.insert(0, state.compose.compose.project)
-    in_use = {leftover.project: leftover.owner for leftover in left if leftover.in_use}
+            removed.append(leftover.project)
+    if state is not None:
+        removed.insert(0, _name(state))
     if as_json:
-        _print_json({"removed": removed, "in_use": in_use})
+        _print_json({"removed": removed, "left": stays})
         return
     for project in removed:
         typer.echo(f"removed {project}")
-    for project, owner in in_use.items():
-        typer.echo(f"left {project}, which a run still uses (process {owner})")
+    for project, why in stays.items():
+        typer.echo(f"left {project}: {why}")
     if not left and state is None:
         typer.echo("nothing was left")
+
+
+def _name(state: StackState) -> str:
+    return "the embedded stack" if state.compose is None else state.compose.compose.project
 
 
 @app.command()
@@ -255,10 +261,6 @@ def _log_of(state: StackState, component: str, lines: int) -> list[str]:
             "The app's log is not known.", expected="an app that was started with the stack"
         )
     return tail(Path(state.app.log), lines)
-
-
-def _app_runs(state: StackState) -> bool:
-    return state.app is not None and all(process.alive for process in state.app.processes)
 
 
 def _kept(place: Home) -> StackState | None:

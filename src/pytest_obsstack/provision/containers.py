@@ -22,7 +22,7 @@ from pytest_obsstack.errors import ObsstackError, StackUnavailable
 from pytest_obsstack.options import Options, is_url
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.compose.apps import Network
-from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, reason
 from pytest_obsstack.providers.compose.engine import find_engine
 from pytest_obsstack.providers.compose.failures import start_failure
 from pytest_obsstack.providers.compose.launch import (
@@ -50,6 +50,7 @@ from pytest_obsstack.provision.names import Settings
 from pytest_obsstack.wire.dsn import Dsn
 
 _HOST_GATEWAY = "host.docker.internal"
+_LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def open_containers(wanted: Wanted) -> StackState:
     Raises ``StackUnavailable``; nothing is left behind then.
     """
     began = time.monotonic()
+    _check_reach(wanted.options)
     engine = find_engine(wanted.options.compose_command)
     for attempt in range(PORT_CHOICES):
         project = plan(
@@ -97,7 +99,7 @@ def open_containers(wanted: Wanted) -> StackState:
             if attempt == PORT_CHOICES - 1:
                 raise start_failure(project.compose, str(taken)) from taken
         except BaseException:
-            _clean_up(project.compose, reaper)
+            _clean_up(project.compose)
             raise
     raise AssertionError("unreachable")
 
@@ -137,12 +139,33 @@ def _open(wanted: Wanted, project: Project, reaper: ProcessIdentity, began: floa
     )
 
 
-def _clean_up(compose: Compose, reaper: ProcessIdentity) -> None:
-    """Remove what was started; if that fails, the reaper tries again when this process ends."""
+def _clean_up(compose: Compose) -> None:
+    """Remove what was started.
+
+    The reaper stays, and looks once more when this process ends: the engine may still be making
+    what a call that was cut short had asked for, and this attempt may have failed.
+    """
     try:
-        take_down(compose, reaper)
+        compose.down()
     except ComposeFailed:
         return
+
+
+def _check_reach(options: Options) -> None:
+    """Refuse a DSN by which a container would report to itself: every event would be lost."""
+    tracker = options.use.get("sentry", "")
+    if not is_url(tracker) or options.sentry_dsn is None:
+        return
+    host = Dsn.parse(options.sentry_dsn).host
+    if host not in _LOOPBACK:
+        return
+    raise StackUnavailable(
+        "Containers cannot reach the error tracker.",
+        expected="a DSN (--obs-sentry-dsn) whose host is the same seen from a container",
+        found=f"{host}, which in a container is the container itself",
+        advice="let the tracker listen on an address of this machine's network and name that in "
+        "the DSN, or let the stack have its own tracker: --obs-use sentry=lite",
+    )
 
 
 def send_traces_to(stack: Stack, dsn: str) -> None:
@@ -281,18 +304,59 @@ def _callback(compose: Compose) -> tuple[str, str]:
     return "127.0.0.1", _HOST_GATEWAY
 
 
+def has_ended(state: StackState) -> bool:
+    """Whether nothing of a stack runs any more, though containers that ended may be there.
+
+    Raises ``StackUnavailable`` where the engine does not tell.
+    """
+    if state.compose is None:
+        return not state.alive
+    services = _services(state.compose)
+    return len(_missing(state.compose)) == len(services)
+
+
 def ended_by_hand(state: StackState) -> ObsstackError | None:
     """The error for a kept stack of which containers are gone; ``None`` where all are there."""
     if state.compose is None:
         return None
-    services = {name: PARTS[name].service for name in state.compose.ready_urls}
-    missing = missing_services(state.compose.compose, services)
+    missing = _missing(state.compose)
     if not missing:
         return None
+    services = _services(state.compose)
+    whole = len(missing) == len(services)
     return StackUnavailable(
-        "The kept stack is not whole any more.",
+        "The kept stack has ended." if whole else "The kept stack is not whole any more.",
         expected=f"containers of project {state.compose.compose.project} run for "
-        + ", ".join(services.values()),
-        found=f"none runs for {', '.join(missing)}",
-        advice="`obsstack down` clears it away, then start a new one",
+        + ", ".join(services),
+        found="none runs" if whole else f"none runs for {', '.join(missing)}",
+        advice="`obsstack down` clears it away, `obsstack up` starts a new one",
     )
+
+
+def app_runs(state: StackState) -> bool:
+    """Whether the app that a stack was left with is still there."""
+    if state.app is None:
+        return False
+    if state.app.container is None or state.compose is None:
+        return all(process.alive for process in state.app.processes)
+    status, output = state.compose.compose.engine(
+        "inspect", "--format", "{{.State.Running}}", state.app.container
+    )
+    return status == 0 and output.strip() == "true"
+
+
+def _services(compose: ComposeState) -> list[str]:
+    return [PARTS[name].service for name in compose.ready_urls]
+
+
+def _missing(compose: ComposeState) -> list[str]:
+    """Services of the stack that have no running container."""
+    try:
+        return missing_services(compose.compose, _services(compose))
+    except ComposeFailed as failed:
+        raise StackUnavailable(
+            "It cannot be told whether the kept stack runs.",
+            expected=f"Compose lists the containers of project {compose.compose.project}",
+            found=reason(failed.output),
+            advice="start the engine again; --obs-stack=embedded needs none",
+        ) from failed

@@ -37,7 +37,12 @@ from pytest_obsstack.providers.state import (
 )
 from pytest_obsstack.provision import containers
 from pytest_obsstack.provision.abilities import capabilities_of, tracker_capabilities
-from pytest_obsstack.provision.containers import Wanted, ended_by_hand, open_containers
+from pytest_obsstack.provision.containers import (
+    Wanted,
+    ended_by_hand,
+    has_ended,
+    open_containers,
+)
 from pytest_obsstack.provision.names import Settings
 
 _STOP_TIMEOUT_S = 10.0
@@ -130,7 +135,7 @@ class Session:
         home.clear_old_runs(self.run.folder)
         with one_at_a_time(home.kept_lock_path):
             kept = read_state(home.kept_path)
-            if kept is not None and kept.alive:
+            if kept is not None and kept.alive and not self._vanished(kept):
                 if self._usable(kept):
                     return kept
                 kept = None
@@ -151,6 +156,10 @@ class Session:
                 if state.process is not None:
                     state.process.release()
             return state
+
+    def _vanished(self, kept: StackState) -> bool:
+        """Whether a kept stack of containers that might serve has none any more: a new one will."""
+        return kept.kind == self.options.stack == "compose" and has_ended(kept)
 
     def _usable(self, kept: StackState) -> bool:
         """Whether a kept stack that runs is the one wanted; one of another kind is left alone.

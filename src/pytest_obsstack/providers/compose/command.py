@@ -188,15 +188,14 @@ class Compose:
         cleaned = [word for name in FOREIGN for word in ("-u", name)]
         prefix = shlex.join(["env", *cleaned, *words])
         executor = DockerComposeExecutor(prefix, list(files), self.project)
+        call = shlex.join(arguments)
         try:
-            output = executor.execute(shlex.join(arguments), ignore_stderr=True)
+            output = executor.execute(call, ignore_stderr=True)
         except Exception as error:
-            # pytest-docker raises Exception itself, with the output between three quotes.
+            # pytest-docker raises Exception itself.
             if type(error) is not Exception:
                 raise
-            said = str(error)
-            output = said.partition('"""')[2].rpartition('"""')[0]
-            raise ComposeFailed(arguments, output) from None
+            raise ComposeFailed(arguments, _complaint(executor, call)) from None
         text: str = output.decode("utf-8", "replace")
         return text
 
@@ -215,6 +214,18 @@ class Compose:
 def clean_environment() -> dict[str, str]:
     """The caller's environment without what only the run's own files may set."""
     return {name: value for name, value in os.environ.items() if name not in FOREIGN}
+
+
+def _complaint(executor: Any, call: str) -> str:
+    """What a call that failed has to say: asked again, for its answer is read without errors."""
+    try:
+        executor.execute(call)
+    except Exception as error:
+        if type(error) is not Exception:
+            raise
+        # The output stands between three quotes.
+        return str(error).partition('"""')[2].rpartition('"""')[0]
+    return "asked again, it succeeded"
 
 
 def _labels(container: dict[str, Any]) -> str:

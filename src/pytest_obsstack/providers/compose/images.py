@@ -78,16 +78,11 @@ def configuration(compose: Compose) -> Mapping[str, Any]:
     """The files as Compose reads them, merged; raises ``StackUnavailable`` where it refuses."""
     try:
         result: Mapping[str, Any] = json.loads(compose.ask("config", "--format", "json"))
-    except ComposeFailed:
-        # Asked again for what it has to say, which the answer that is parsed leaves out.
-        try:
-            said = compose.run("config", "--quiet")
-        except ComposeFailed as failed:
-            said = failed.output
+    except ComposeFailed as failed:
         raise StackUnavailable(
             "The compose files cannot be used.",
             expected=f"Compose accepts {', '.join(compose.files)}",
-            found=said.strip() or "Compose refused them without a word",
+            found=failed.output.strip() or "Compose refused them without a word",
             advice="correct the files that --obs-compose-file or obs_compose_files name",
         ) from None
     return result

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pytest_obsstack.providers.compose import removal
@@ -126,14 +126,14 @@ def take_down(compose: Compose, reaper: ProcessIdentity | None) -> None:
         reaper.release()
 
 
-def missing_services(compose: Compose, services: Mapping[str, str]) -> list[str]:
-    """Those services, of values by component, that have no running container."""
+def missing_services(compose: Compose, services: Sequence[str]) -> list[str]:
+    """Those of the services that have no running container; raises ``ComposeFailed``."""
     running = {
         container["Service"]
         for container in compose.containers()
         if container.get("State") in ("running", "paused", "restarting")
     }
-    return [service for service in services.values() if service not in running]
+    return [service for service in services if service not in running]
 
 
 def _ended(compose: Compose, services: Sequence[str]) -> list[str]:

@@ -11,9 +11,11 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import Engine
 from pytest_obsstack.providers.compose.project import LABEL
+from pytest_obsstack.providers.compose.removal import PROJECT_LABEL
 
-_PROJECT = "com.docker.compose.project"
 _KINDS = ("container", "network", "volume")
+_BY_HAND = "by-hand"
+"""The label of a stack that a person runs with ``docker compose``; see ``stack/``."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +29,17 @@ class Leftover:
     kept: bool
 
     @property
-    def in_use(self) -> bool:
-        """Whether its owner may still be at work: a run that ends its stack by itself."""
+    def stays(self) -> str | None:
+        """Why it is not to be removed; ``None`` for one that nobody uses any more."""
+        if self.run_id == _BY_HAND:
+            return "it was started by hand"
         pid, _, host = self.owner.partition("@")
         if self.kept or not pid.isdecimal():
-            return False
-        return host != socket.gethostname() or _exists(int(pid))
+            return None
+        # What runs on another machine that uses this engine cannot be told.
+        if host != socket.gethostname() or _exists(int(pid)):
+            return f"a run still uses it, process {pid} on {host}"
+        return None
 
 
 def find_leftovers(engine: Engine) -> list[Leftover]:
@@ -57,7 +64,7 @@ def find_leftovers(engine: Engine) -> list[Leftover]:
         for line in output.splitlines():
             # One that ended meanwhile has no labels to tell.
             labels = json.loads(line) if line.startswith("{") else {}
-            project = labels.get(_PROJECT)
+            project = labels.get(PROJECT_LABEL)
             if project:
                 found[project] = Leftover(
                     project,
