@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pytest_obsstack.embedded.container.variables import SETTINGS, BadVariable, Variables
@@ -85,6 +87,28 @@ def _tempo(variables: Variables) -> Loaded:
     return TempoServer, _settings(TempoSettings, {}, variables)
 
 
+def _grafana(variables: Variables) -> Loaded:
+    from pytest_obsstack.embedded.grafana.provisioning import ProvisioningError
+    from pytest_obsstack.embedded.grafana.provisioning import load as load_provisioning
+    from pytest_obsstack.embedded.grafana.server import GrafanaServer
+    from pytest_obsstack.embedded.grafana.settings import GrafanaSettings
+
+    # Grafana's own variables serve as well: they are what a compose file gives its image.
+    user = variables.text("GF_SECURITY_ADMIN_USER", "admin")
+    password = variables.text("GF_SECURITY_ADMIN_PASSWORD", "admin")
+    told = {
+        "provisioning": variables.text("GRAFANA_PROVISIONING", "/etc/grafana/provisioning"),
+        "admin_user": variables.text("GRAFANA_ADMIN_USER", user),
+        "admin_password": variables.text("GRAFANA_ADMIN_PASSWORD", password),
+    }
+    settings = _settings(GrafanaSettings, told, variables)
+    try:
+        load_provisioning(Path(settings.provisioning), os.environ)
+    except ProvisioningError as error:
+        raise BadVariable(f"GRAFANA_PROVISIONING: {error}") from error
+    return GrafanaServer, settings
+
+
 def _settings(kind: Any, told: Mapping[str, Any], variables: Variables) -> Any:
     try:
         return kind.from_json({**told, **variables.settings()})
@@ -102,4 +126,5 @@ PRODUCTS: Mapping[str, ContainerProduct] = {
     "prometheus": ContainerProduct({9090: "app"}, _prometheus),
     "loki": ContainerProduct({3100: "app"}, _loki),
     "tempo": ContainerProduct({4318: "receiver", 3200: "app"}, _tempo),
+    "grafana": ContainerProduct({3000: "app"}, _grafana),
 }

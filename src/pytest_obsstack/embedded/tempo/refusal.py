@@ -5,6 +5,5 @@ from __future__ import annotations
 
 def unsupported_text(what: str) -> str:
     return (
-        f"not supported by the embedded Tempo: {what}; "
-        "use --obs-stack=compose, or --obs-use tempo=URL"
+        f"not supported by the embedded Tempo: {what}; use Tempo itself, as the image grafana/tempo"
     )

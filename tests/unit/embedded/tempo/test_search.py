@@ -200,7 +200,7 @@ def test_what_of_traceql_is_left_out_is_refused_by_name() -> None:
     assert answer.status_code == 501
     assert answer.text == (
         "not supported by the embedded Tempo: TraceQL pipelines (rate()); "
-        "use --obs-stack=compose, or --obs-use tempo=URL"
+        "use Tempo itself, as the image grafana/tempo"
     )
 
 

@@ -179,7 +179,7 @@ def test_an_encoding_that_is_left_out_is_refused_by_name() -> None:
     answer = push(tempo(), b"x", {**JSON, "content-encoding": "snappy"})
     assert answer.json()["message"] == (
         "not supported by the embedded Tempo: Content-Encoding snappy; "
-        "use --obs-stack=compose, or --obs-use tempo=URL"
+        "use Tempo itself, as the image grafana/tempo"
     )
 
 
@@ -231,7 +231,7 @@ def test_a_path_that_is_left_out_is_refused_by_name(path: str) -> None:
     assert answer.status_code == 501
     assert answer.text == (
         f"not supported by the embedded Tempo: {REFUSED_PATHS[path]}; "
-        "use --obs-stack=compose, or --obs-use tempo=URL"
+        "use Tempo itself, as the image grafana/tempo"
     )
 
 
