@@ -39,6 +39,7 @@ _OTHERS: Mapping[str, str] = {
     "bugsink": "Bugsink",
     "otel-collector": "OpenTelemetry Collector",
     "lite": "Sentry",
+    "grafana loki": "Loki",
 }
 """What labels of images and ``--obs-use`` call a product by another word."""
 _SERVERS: Mapping[str, tuple[tuple[str, ...], ...]] = {

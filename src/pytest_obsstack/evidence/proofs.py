@@ -146,10 +146,11 @@ def record_of(
 
 
 def _components(claim: Claim, tests: Sequence[TestProof], stack: Ran) -> tuple[str, ...]:
-    """What the claim says; else what its needs involve, its tests' needs, everything."""
+    """What the claim says; else what its needs involve; of the tests that passed; everything."""
     found = frozenset(claim.components) or components_of(claim.needs, stack.spans_from)
     if not found:
-        needs = {need for test in tests if test.on_stack for need in test.needs}
+        passed = [test for test in tests if test.on_stack and test.outcome == "passed"]
+        needs = {need for test in passed or tests for need in test.needs}
         found = components_of(needs, stack.spans_from)
     return tuple(sorted(found or stack.products))
 

@@ -62,7 +62,7 @@ class ProofRecorder:
 
         record = record_of(
             load_claims(self._options.claims),
-            tests_by_claim(self._reports),
+            proofs_by_claim(self._reports),
             what_ran(read_state(self._state_path), self._options),
             date=dt.datetime.now(dt.timezone.utc).date().isoformat(),
         )
@@ -85,7 +85,7 @@ def properties_of(item: pytest.Item, *, uses_stack: bool) -> list[tuple[str, obj
     ]
 
 
-def tests_by_claim(
+def proofs_by_claim(
     reports: Mapping[str, Sequence[pytest.TestReport]],
 ) -> dict[str, list[TestProof]]:
     """How each test of a claim ended, from the reports of its phases."""
