@@ -35,8 +35,10 @@ def table_sections() -> dict[str, str]:
     """The bodies that need no stack, by name."""
     return {
         "options": tables.options_table(),
-        "claims": claims.claims_table(ROOT),
+        **claims.sections(ROOT),
         "capabilities": tables.capabilities_table(),
+        "trackers": tables.trackers_table(),
+        "ordering": tables.ordering_table(),
         "fences": tables.fences_table(),
         "layers": tables.layers_table(),
         **servers.sections(),

@@ -12,7 +12,6 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 from docs.sections import codes, table
-from pytest_obsstack.embedded.collector.receiver import _UNSUPPORTED_ENCODINGS
 from pytest_obsstack.embedded.collector.server import CollectorServer
 from pytest_obsstack.embedded.collector.settings import CollectorSettings
 from pytest_obsstack.embedded.journal import Journal
@@ -22,6 +21,7 @@ from pytest_obsstack.embedded.loki.logql.lexer import RANGE_OPERATIONS, VECTOR_O
 from pytest_obsstack.embedded.loki.logql.template import functions as template
 from pytest_obsstack.embedded.loki.server import LokiServer
 from pytest_obsstack.embedded.loki.settings import LokiSettings
+from pytest_obsstack.embedded.otlp_receiver import UNSUPPORTED_ENCODINGS
 from pytest_obsstack.embedded.prometheus.api import _REFUSED
 from pytest_obsstack.embedded.prometheus.promql.lexer import AGGREGATORS
 from pytest_obsstack.embedded.prometheus.promql.signatures import FUNCTIONS, Signature
@@ -57,7 +57,7 @@ def sections() -> dict[str, str]:
         "sentry-search": _sentry_search(event_fields.event_fields(catalog, issues)._built_in),
         "sentry-datasets": _sentry_datasets(sentry),
         "collector-paths": _paths(_collector().routes),
-        "collector-refused": codes(sorted(_UNSUPPORTED_ENCODINGS)),
+        "collector-refused": codes(sorted(UNSUPPORTED_ENCODINGS)),
         "prometheus-paths": _paths(_prometheus_routes(), without=_PROMETHEUS_REFUSED),
         "prometheus-refused": table(
             ("path", "what"),

@@ -3,17 +3,38 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from docs.sections import codes, table
+from pytest_obsstack.clients.sentry.open import traits_of
+from pytest_obsstack.clients.sentry.tracker import SENTRY
+from pytest_obsstack.endpoints import (
+    CollectorEndpoint,
+    Endpoints,
+    GrafanaEndpoint,
+    LokiEndpoint,
+    PrometheusEndpoint,
+    SentryEndpoint,
+    TempoEndpoint,
+    TrackerFlavour,
+)
 from pytest_obsstack.expect import fence
-from pytest_obsstack.options import TABLE, Option, Options
+from pytest_obsstack.options import CHOICES, TABLE, Option, Options
 from pytest_obsstack.providers.attach import attach, capabilities
 from pytest_obsstack.providers.capabilities import EMBEDDED, MEANINGS
+from pytest_obsstack.providers.compose.command import Compose
+from pytest_obsstack.providers.state import ComposeState, StackState
+from pytest_obsstack.provision.abilities import capabilities_of
 from tests.unit.test_import_layers import LAYERS
 
 _URL = "http://127.0.0.1:1"
+TRACKERS = CHOICES["compose"]["sentry"]
+_FLAVOURS: Mapping[str, TrackerFlavour] = {
+    "glitchtip": "glitchtip",
+    "bugsink": "bugsink",
+    "lite": "embedded",
+}
 
 
 def options_table() -> str:
@@ -39,29 +60,95 @@ def attached_capabilities(*, allow_writes: bool) -> frozenset[str]:
     """What servers at given URLs can show, with an app that the run starts itself."""
     options = Options(
         stack="attach",
-        use=dict.fromkeys(("sentry", "collector", "prometheus", "loki"), _URL),
+        use=dict.fromkeys(("sentry", "collector", "prometheus", "loki", "grafana"), _URL),
         sentry_token="-",  # noqa: S106 - nothing is asked of anybody
         sentry_organization="-",
         sentry_project="-",
         allow_writes=allow_writes,
     )
-    found = capabilities(options, attach(options, Path()), alone=True)
+    found = capabilities(
+        options,
+        attach(options, Path()),
+        frozenset(),
+        tracker=SENTRY.capabilities,
+        alone=True,
+    )
     return found | {"app_control", "exact_metrics"}
+
+
+def containers_capabilities(tracker: str) -> frozenset[str]:
+    """What a stack of containers with this error tracker can show."""
+    state = StackState(
+        kind="compose",
+        run_id="",
+        folder=Path(),
+        endpoints=Endpoints(
+            sentry=SentryEndpoint(_URL, flavour=_FLAVOURS[tracker]),
+            collector=CollectorEndpoint(_URL),
+            prometheus=PrometheusEndpoint(_URL),
+            loki=LokiEndpoint(_URL),
+            tempo=TempoEndpoint(_URL),
+            grafana=GrafanaEndpoint(_URL),
+        ),
+        products={},
+        ready_after_s=0.0,
+        compose=ComposeState(
+            compose=Compose(("docker", "compose"), "docker", "", (), (), (), "", ""),
+            tracker=tracker,
+            ports={},
+            ready_urls={},
+            callback_bind="",
+            callback_host="",
+        ),
+    )
+    return capabilities_of(state)
 
 
 def capabilities_table() -> str:
     attached = attached_capabilities(allow_writes=False)
     writing = attached_capabilities(allow_writes=True)
+    in_containers = {name: containers_capabilities(name) for name in TRACKERS}
     rows = [
         (
             f"`{name}`",
             meaning,
-            "yes" if name in EMBEDDED else "–",
-            "yes" if name in attached else "with `--obs-allow-writes`" if name in writing else "–",
+            _yes(name in EMBEDDED),
+            *(_yes(name in have) for have in in_containers.values()),
+            "with `--obs-allow-writes`" if name in writing - attached else _yes(name in attached),
         )
         for name, meaning in MEANINGS.items()
     ]
-    return table(("capability", "meaning", "embedded", "attached servers"), rows)
+    columns = (f"compose, `{name}`" for name in TRACKERS)
+    return table(("capability", "meaning", "embedded", *columns, "attached servers"), rows)
+
+
+def trackers_table() -> str:
+    """Rows of the capabilities in which the trackers of a stack of containers differ."""
+    have = {name: containers_capabilities(name) for name in TRACKERS}
+    differing = [name for name in MEANINGS if len({name in found for found in have.values()}) == 2]
+    rows = [
+        (f"`{name}`", MEANINGS[name], *(_yes(name in found) for found in have.values()))
+        for name in differing
+    ]
+    return table(("capability", "meaning", *(f"`{name}`" for name in TRACKERS)), rows)
+
+
+def ordering_table() -> str:
+    """What each tracker says of whether its silence proves anything."""
+    rows = []
+    for name in TRACKERS:
+        ordering = traits_of(SentryEndpoint(_URL, flavour=_FLAVOURS[name])).ordering
+        if ordering.settles_errors:
+            proof = "the request's own transaction: it is shown only after the errors before it"
+            rows.append((f"`{name}`", proof, "asserted once that transaction is there"))
+        else:
+            nothing = f"nothing: {ordering.unproven}"
+            rows.append((f"`{name}`", nothing, f"`CannotTell`: {ordering.instead}"))
+    return table(("tracker", "what proves that no error will follow", "absence"), rows)
+
+
+def _yes(condition: bool) -> str:  # noqa: FBT001 - a cell
+    return "yes" if condition else "–"
 
 
 def fences_table() -> str:
