@@ -60,7 +60,6 @@ def _build(recipe: Recipe, parent: Future[None] | None, docker: Docker, steps: S
                 arguments={"BASE_IMAGE": recipe.parent.tag, **recipe.arguments},
                 files=recipe.files,
                 prepared=folder,
-                network=recipe.network,
             )
 
 

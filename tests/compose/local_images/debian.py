@@ -53,27 +53,18 @@ def bootstrap(folder: Path, suite: str, packages: Sequence[str], steps: Steps) -
     for name in ("var/lib/apt/lists", "var/cache/apt", "var/log"):
         for path in (folder / name).iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    # Images are thrown away, not kept over a power cut; and nobody reads manuals in them.
-    (folder / "etc/dpkg/dpkg.cfg.d/local-images").write_text(
-        "force-unsafe-io\n"
-        "path-exclude=/usr/share/doc/*\n"
-        "path-exclude=/usr/share/man/*\n"
-        "path-exclude=/usr/share/locale/*\n"
-    )
-    (folder / "etc/apt/apt.conf.d/local-images").write_text(
-        'APT::Install-Recommends "false";\nAcquire::Languages "none";\n'
-    )
-    # As in any image: installing a server's package does not start it.
-    policy = folder / "usr/sbin/policy-rc.d"
-    policy.write_text("#!/bin/sh\nexit 101\n")
-    policy.chmod(0o755)
 
 
 def unpack_from_suite(suite: str, packages: Sequence[str], folder: Path, steps: Steps) -> None:
-    """The files of ``packages`` as ``suite`` has them, unpacked below ``folder``, not installed."""
+    """The files of ``packages`` as ``suite`` has them, unpacked below ``folder``, not installed.
+
+    What they depend on is not looked for: the list has to name it, and an image that lacks some of
+    it should fail when it is built.
+    """
     private = folder / ".apt"
     for name in ("lists/partial", "cache/archives/partial", "debs"):
         (private / name).mkdir(parents=True)
+    (private / "status").touch()
     (private / "sources.list").write_text(
         f"deb [signed-by={KEYRING}] {mirror(steps)} {suite} main\n"
     )
@@ -82,6 +73,8 @@ def unpack_from_suite(suite: str, packages: Sequence[str], folder: Path, steps: 
         "-oDir::Etc::sourceparts=-",
         f"-oDir::State::lists={private}/lists",
         f"-oDir::Cache={private}/cache",
+        # What this machine has installed is no candidate.
+        f"-oDir::State::status={private}/status",
         # Without the indexes that only installing needs; and root downloads as root, because the
         # folder is nobody else's.
         "-oAcquire::Languages=none",
@@ -93,7 +86,14 @@ def unpack_from_suite(suite: str, packages: Sequence[str], folder: Path, steps: 
     try:
         steps.run(["apt-get", *options, "-qq", "update"])
         steps.run(["apt-get", *options, "-qq", "download", *packages], cwd=private / "debs")
+        # As in the base: everything is below usr, whatever an older package says.
+        for name in ("bin", "lib", "lib64", "sbin"):
+            (folder / "usr" / name).mkdir(parents=True, exist_ok=True)
+            (folder / name).symlink_to(f"usr/{name}")
         for archive in sorted((private / "debs").glob("*.deb")):
-            steps.run(["dpkg-deb", "-x", archive, folder])
+            content = private / "content.tar"
+            with content.open("wb") as file:
+                steps.run(["dpkg-deb", "--fsys-tarfile", archive], stdout=file)
+            steps.run(["tar", "-C", folder, "--keep-directory-symlink", "-xf", content])
     finally:
         shutil.rmtree(private)

@@ -58,12 +58,12 @@ class Docker:
         arguments: Mapping[str, str],
         files: Mapping[str, SourceFile],
         prepared: Path | None,
-        network: bool,
     ) -> None:
         """Build the ``Dockerfile`` among ``files``; the folder ``prepared`` is ``/prepared`` there.
 
         By the classic builder: it is in every engine, it takes local images as base without asking
-        a registry, and buildx is not among Debian 12's packages.
+        a registry, and buildx is not among Debian 12's packages. Without a network: what is fetched
+        is fetched by this machine's own apt and pip, as its owner has set them up.
         """
         with tempfile.TemporaryFile() as context:
             write_context(context, files, prepared)
@@ -73,8 +73,7 @@ class Docker:
                 *("--tag", tag),
                 *("--label", f"{MADE_BY}={name}"),
                 *(f"--build-arg={key}={value}" for key, value in arguments.items()),
-                # The host's own network: name servers and mirrors are reached as from outside.
-                *("--network", "host" if network else "none"),
+                *("--network", "none"),
                 *("--force-rm", "--quiet", "-"),
                 stdin=context,
             )

@@ -31,8 +31,20 @@ BASE_PACKAGES = (
     "python3-psycopg2",
     "python3-redis",
 )
-PROMETHEUS_SUITE = "forky"
-"""The oldest with Prometheus 3; its binary needs no newer libc than ``BASE_SUITE``'s."""
+UNPACKED = {
+    # Without the just-in-time compiler and without Perl, which only Debian's own tools need.
+    "postgres": (BASE_SUITE, ("postgresql-15", "postgresql-client-15", "libicu72", "libxml2")),
+    "redis": (
+        BASE_SUITE,
+        (
+            *("redis-server", "redis-tools", "libatomic1", "libjemalloc2"),
+            *("liblua5.1-0", "liblzf1", "lua-bitop", "lua-cjson"),
+        ),
+    ),
+    # The oldest suite with Prometheus 3; its programs need no newer libc than the base's.
+    "prometheus": ("forky", ("prometheus", "promtool")),
+}
+"""Image → suite and packages, with what those need beyond the base."""
 PYTHON_ROOTS = (
     # what pytest_obsstack.embedded imports
     *(
@@ -68,8 +80,6 @@ class Recipe:
     """All that decides what ``prepare`` makes, the code that does it too."""
     arguments: Mapping[str, str] = field(default_factory=dict)
     """Of the build, beside ``BASE_IMAGE``."""
-    network: bool = False
-    """Whether its Dockerfile installs packages."""
 
     @property
     def tag(self) -> str:
@@ -141,9 +151,10 @@ def all_recipes(architecture: str) -> Recipes:
     glitchtip = read_tree(ROOT / "tests" / "compose" / "standins" / "glitchtip", under="standin")
     recipes = [
         base,
-        _image("postgres", base, network=True),
-        _image("redis", base, network=True),
-        _prometheus(base, architecture),
+        *(
+            _unpacked(name, base, architecture, suite, packages)
+            for name, (suite, packages) in UNPACKED.items()
+        ),
         python,
         # Built as it is, with its own Dockerfile.
         Recipe("app", python, read_tree(ROOT / "stack" / "app")),
@@ -162,10 +173,9 @@ def _image(
     files: Mapping[str, SourceFile] | None = None,
     *,
     arguments: Mapping[str, str] | None = None,
-    network: bool = False,
 ) -> Recipe:
     context = {**read_tree(IMAGES / name), **(files or {})}
-    return Recipe(name, parent, context, arguments=arguments or {}, network=network)
+    return Recipe(name, parent, context, arguments=arguments or {})
 
 
 def _stand_in(name: str, stand_in: StandIn, embedded: Recipe) -> Recipe:
@@ -187,16 +197,16 @@ def project_version() -> str:
     return match[1]
 
 
-def _prometheus(base: Recipe, architecture: str) -> Recipe:
-    packages = ("prometheus", "promtool")
+def _unpacked(
+    name: str, base: Recipe, architecture: str, suite: str, packages: Sequence[str]
+) -> Recipe:
+    """An image of Debian's packages as they are unpacked: no service is set up, nothing is run."""
     return Recipe(
-        "prometheus",
+        name,
         base,
-        read_tree(IMAGES / "prometheus"),
-        prepare=lambda folder, steps: debian.unpack_from_suite(
-            PROMETHEUS_SUITE, packages, folder, steps
-        ),
-        prepared_from=(PROMETHEUS_SUITE, architecture, *packages),
+        read_tree(IMAGES / name),
+        prepare=lambda folder, steps: debian.unpack_from_suite(suite, packages, folder, steps),
+        prepared_from=(suite, architecture, *packages),
     )
 
 

@@ -48,24 +48,29 @@ class Steps:
         command: Sequence[str | Path],
         *,
         stdin: IO[bytes] | None = None,
+        stdout: IO[bytes] | None = None,
         environment: Mapping[str, str] | None = None,
         cwd: Path | None = None,
     ) -> str:
-        """The command's standard output; ``BuildError`` with its last lines where it fails."""
+        """What the command said; ``BuildError`` with its last lines where it fails.
+
+        With ``stdout`` its standard output goes there and is not returned.
+        """
         words = [str(word) for word in command]
         try:
             done = subprocess.run(
                 words,
                 stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
+                stdout=subprocess.PIPE if stdout is None else stdout,
+                stderr=subprocess.STDOUT if stdout is None else subprocess.PIPE,
                 env={**os.environ, **(environment or {})},
                 cwd=cwd,
                 check=False,
             )
         except OSError as error:
             raise BuildError(f"cannot run {words[0]}: {error.strerror}") from error
-        output = done.stdout.decode(errors="replace")
+        said = done.stdout if stdout is None else done.stderr
+        output = said.decode(errors="replace")
         if done.returncode != 0:
             raise BuildError(failure_text(words, done.returncode, output))
         return output
