@@ -24,3 +24,5 @@ def log_to_stderr() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     # "Shutting down" without a name, once for each listener.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # Each request to a data source, with its query.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from types import FrameType
@@ -22,8 +23,6 @@ def main(arguments: list[str]) -> int:
     # product sets its own only once everything is loaded and the journal is read.
     signal.signal(signal.SIGTERM, _end_at_once)
 
-    import os
-
     from pytest_obsstack.embedded.container.process import run
     from pytest_obsstack.embedded.container.variables import BadVariable, Variables
 
@@ -39,8 +38,13 @@ def _refuse(text: str) -> int:
 
 
 def _end_at_once(_signal: int, _frame: FrameType | None) -> None:
-    sys.exit(0)
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    exit_code = main(sys.argv[1:])
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Everything is closed and written. To take all the modules down again is no use to anybody and
+    # takes a busy machine longer than all else at the end.
+    os._exit(exit_code)
