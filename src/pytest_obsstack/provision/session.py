@@ -43,6 +43,7 @@ from pytest_obsstack.provision.containers import (
     has_ended,
     open_containers,
 )
+from pytest_obsstack.provision.failed_start import recall, remember
 from pytest_obsstack.provision.names import Settings
 
 _STOP_TIMEOUT_S = 10.0
@@ -103,7 +104,14 @@ class Session:
         with one_at_a_time(self.run.folder / "stack.lock"):
             state = read_state(self.run.state_path)
             if state is None:
-                state = self._attached() if self.options.stack == "attach" else self._own()
+                failed = recall(self.run.folder)
+                if failed is not None:
+                    raise failed
+                try:
+                    state = self._attached() if self.options.stack == "attach" else self._own()
+                except ObsstackError as error:
+                    remember(self.run.folder, error)
+                    raise
                 write_state(self.run.state_path, state)
         return Stack(state, self._capabilities(state), start_timeout_s=self.options.start_timeout_s)
 

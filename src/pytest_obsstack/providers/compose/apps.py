@@ -31,6 +31,9 @@ from pytest_obsstack.providers.state import RunningApp, write_private
 _STOP_GRACE_S = 5
 _LABELS = {f"{LABEL}.{name}": f"${{OBSSTACK_{name.upper()}}}" for name in ("run", "owner", "kept")}
 """The stack's own services have them; somebody else's do not."""
+_METRIC_INTERVAL_MS = "250"
+"""Above the scrape interval of the stack's Prometheus: an exemplar is part of one export alone, and
+the next one would take it away before it is scraped."""
 PUBLISHED = ("app",)
 """Services whose port the stack's own files publish."""
 _OWN_COMPANIONS: Mapping[str, tuple[str, ...]] = {"app": ("APP_INVENTORY_URL",)}
@@ -311,6 +314,7 @@ class AppContainers:
             # Whatever a dsn.env beside the compose files says: this run's project, or none.
             "SENTRY_DSN": "",
             **told_variables(spec, endpoints, instance=instance, port=spec.compose_port),
+            "OTEL_METRIC_EXPORT_INTERVAL": _METRIC_INTERVAL_MS,
             **spec.env,
         }
         return {name: self._network.inside(value) for name, value in told.items()}

@@ -31,7 +31,7 @@ FOREIGN = (
     *("POSTGRES_PASSWORD", "GRAFANA_ADMIN_PASSWORD"),
     *("OBSSTACK_RUN", "OBSSTACK_OWNER", "OBSSTACK_KEPT", "OBSSTACK_DSN_ENV"),
     "OBSSTACK_FOLDER",
-    "COLLECTOR_TRACES_CONFIG",
+    *("COLLECTOR_TRACES_CONFIG", "OBSSTACK_CPUS"),
     *("COMPOSE_FILE", "COMPOSE_PROJECT_NAME", "COMPOSE_PROFILES", "COMPOSE_ENV_FILES"),
 )
 """Variables that only the run's own files may set. Images may be chosen by the environment."""

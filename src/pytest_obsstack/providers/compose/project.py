@@ -31,6 +31,7 @@ ADMIN_EMAIL = "admin@example.com"
 DEFAULT_TRACKER = "glitchtip"
 IMAGE_NAMES = "docker-compose.images.json"
 """In the run's folder: names for images that are built and have none."""
+_MOST_CPUS = 2
 DSN_FILE = "dsn.env"
 """What the collector is told of the tracker's project, in the stack's folder."""
 
@@ -147,11 +148,12 @@ def plan(
     tracker = None if is_url(choice) else choice
     components = tuple(name for name in PARTS if not is_url(options.use.get(name, "")))
     own = [stack / "docker-compose.yml"]
-    if tracker not in (None, DEFAULT_TRACKER):
-        own.append(stack / f"docker-compose.{tracker}.yml")
     lock = stack / "docker-compose.lock.yml"
     if lock.exists():
+        # Before the tracker's own file, whose image it would take the place of.
         own.append(lock)
+    if tracker not in (None, DEFAULT_TRACKER):
+        own.append(stack / f"docker-compose.{tracker}.yml")
     profiles = {profile for name in components for profile in PARTS[name].profiles}
     if tracker == "glitchtip":
         profiles.add("database")
@@ -190,6 +192,8 @@ def plan(
         "COLLECTOR_TRACES_CONFIG": "config.yaml"
         if tracker in (None, "lite")
         else "traces-to-tempo-alone.yaml",
+        # The engine refuses more than there are.
+        "OBSSTACK_CPUS": str(min(_MOST_CPUS, os.cpu_count() or 1)),
         "OBSSTACK_RUN": run_id,
         "OBSSTACK_OWNER": f"{owner_pid}@{socket.gethostname()}",
         "OBSSTACK_KEPT": "true" if kept else "false",
