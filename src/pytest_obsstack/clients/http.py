@@ -12,6 +12,7 @@ No message carries a token, a cookie or a password: what was given as a secret i
 
 from __future__ import annotations
 
+import contextlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -82,6 +83,9 @@ class ApiClient:
         self._now_s = now_s
         headers = dict(headers or {})
         self._secrets = _all_secrets(url, headers, secrets)
+        self.clock_ahead_s = 0.0
+        """Seconds by which the server's clock is ahead of this one, to a second or two: what its
+        last answer says (``Date``, RFC 9110, 6.6.1). 0 until it has said so."""
         self.url = without_credentials(url)
         self._base_path = urlsplit(self.url).path
         self._client = httpx.Client(
@@ -176,9 +180,12 @@ class ApiClient:
 
     def _send(self, request: httpx.Request) -> httpx.Response:
         try:
-            return self._client.send(request)
+            response = self._client.send(request)
         except (httpx.TransportError, httpx.DecodingError) as error:
             cause: httpx.HTTPError = error
+        else:
+            self._read_clock(response.headers.get("date"))
+            return response
         line = self._request_line(request)
         if isinstance(cause, httpx.UnsupportedProtocol):
             raise ObsstackError(
@@ -194,6 +201,11 @@ class ApiClient:
             found=found,
             advice=f"check that {self.product} is running and can be reached at {self.url}",
         ) from cause
+
+    def _read_clock(self, date: str | None) -> None:
+        if date is not None:
+            with contextlib.suppress(ValueError):
+                self.clock_ahead_s = parsedate_to_datetime(date).timestamp() - self._now_s()
 
     def _refusal(self, response: httpx.Response, waited_s: float) -> ObsstackError:
         status = response.status_code

@@ -136,7 +136,7 @@ def _dsn_fate(what: str) -> str:
 
 def events_of_test(context: Context) -> tuple[Event, ...]:
     """The error events of this test's trace; raises ``ObsstackError``."""
-    return context.clients.sentry.events_of_trace(context.trace_id, since_s=context.since_ns / 1e9)
+    return context.clients.sentry.events_of_trace(context.trace_id, since_s=context.started_s)
 
 
 def _tracker_hop(context: Context) -> Hop:

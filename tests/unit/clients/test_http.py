@@ -256,3 +256,39 @@ def test_the_products_own_error_text(body: Any, text: str | None) -> None:
 
 def test_a_long_error_page_is_cut() -> None:
     assert len(error_text(refusal(400, "x" * 10_000))) == 500
+
+
+def test_redirects_are_followed_where_a_person_would() -> None:
+    answers = Answers(
+        {
+            "POST /api/0/login/": httpx.Response(302, headers={"location": "/home"}),
+            "GET /home": "in",
+        }
+    )
+    api = ApiClient("Sentry", URL, transport=answers, follow_redirects=True)
+    assert api.request("POST", "/login/").text == "in"
+    assert answers.lines == ["POST /api/0/login/", "GET /home"]
+
+
+def test_cookies_of_the_server_are_kept_and_can_be_read() -> None:
+    cookies = [("set-cookie", "csrftoken=abc; Path=/")]
+    answers = Answers({"GET /api/0/": httpx.Response(200, headers=cookies)})
+    api = ApiClient("Sentry", URL, transport=answers)
+    assert api.cookie("csrftoken") is None
+    api.get("/")
+    api.get("/")
+    assert api.cookie("csrftoken") == "abc"
+    assert answers.requests[1].headers["cookie"] == "csrftoken=abc"
+
+
+@pytest.mark.parametrize(
+    ("date", "ahead_s"),
+    [("Thu, 26 Nov 2026 07:35:00 GMT", 100.0), ("yesterday", 0.0), (None, 0.0)],
+)
+def test_the_servers_clock_is_read_from_its_answers(date: str | None, ahead_s: float) -> None:
+    headers = {} if date is None else {"date": date}
+    table = {"GET /api/0/": refusal(404, "nothing here", headers)}
+    api = client(table, now_s=lambda: 1795678500.0 - 100.0)
+    with pytest.raises(BackendRefused):
+        api.get("/")
+    assert api.clock_ahead_s == ahead_s

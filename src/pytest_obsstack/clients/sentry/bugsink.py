@@ -271,6 +271,7 @@ class BugsinkClient:
             self._listed(path("issues"), params),
             lambda issue: fields.optional_time(issue, "last_seen"),
             since_s=since_s,
+            clock_ahead_s=lambda: self._api.clock_ahead_s,
         )
         return oldest_first(
             event
@@ -287,6 +288,7 @@ class BugsinkClient:
             self._listed(path("events"), {"issue": issue_id, "q": f"trace:{trace_id}"}),
             lambda row: fields.optional_time(row, "ingested_at"),
             since_s=since_s,
+            clock_ahead_s=lambda: self._api.clock_ahead_s,
         )
         for row in rows:
             yield self._body(fields.text(row, "id"))

@@ -63,7 +63,7 @@ GLITCHTIP = TrackerTraits(
 )
 
 _PAGE_SIZE = 100
-_FIRST_PAGE_SIZE = 20
+_EVENTS_PAGE_SIZE = 20
 """Whole bodies are listed, and a test's own events are mostly among the newest few."""
 _SENTRYS_OWN_KEYS = (
     "trace",
@@ -231,9 +231,16 @@ class GlitchTipClient:
     def events_of_trace(self, trace_id: str, *, since_s: float | None = None) -> tuple[Event, ...]:
         """Lists the project's events since then and looks into each; see ``newest_until``."""
         newest = newest_until(
-            PRODUCT, self._listed_events(), lambda event: event.date_received, since_s=since_s
+            PRODUCT,
+            self._listed_events(),
+            lambda raw: fields.optional_time(raw, "dateReceived"),
+            since_s=since_s,
+            clock_ahead_s=lambda: self._api.clock_ahead_s,
         )
-        return oldest_first(self._whole(event) for event in newest if event.trace_id == trace_id)
+        # Most are those of other tests: only what is this trace's is read in full.
+        return oldest_first(
+            self._whole(parse_event(raw)) for raw in newest if _trace_of(raw) == trace_id
+        )
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
         raise not_shown(PRODUCT, "transactions by trace", "transactions")
@@ -264,11 +271,11 @@ class GlitchTipClient:
     def outcomes(self) -> tuple[Outcome, ...]:
         raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
 
-    def _listed_events(self) -> Iterator[Event]:
+    def _listed_events(self) -> Iterator[Raw]:
         """The project's events with their bodies, the last received first."""
         url_path = path("projects", self.organization, self.project, "events")
-        for raw in listed(self._api, url_path, {"limit": _FIRST_PAGE_SIZE}):
-            yield parse_event(raw)
+        for raw in listed(self._api, url_path, {"limit": _EVENTS_PAGE_SIZE}):
+            yield fields.mapping(raw, "an event")
 
     def _whole(self, event: Event) -> Event:
         """The event with what only its JSON page has; asked for once."""
@@ -308,6 +315,11 @@ class GlitchTipClient:
                 advice=f"give the {name}'s slug",
             )
         return value
+
+
+def _trace_of(raw: Raw) -> str | None:
+    trace = fields.optional_mapping(fields.optional_mapping(raw, "contexts"), "trace")
+    return fields.optional_text(trace, "trace_id")
 
 
 def _user_count(issue: Issue, tags: Iterable[Tag]) -> int | None:

@@ -12,8 +12,8 @@ T = TypeVar("T")
 
 MAX_LISTED = 2000
 """Events that one question reads at most: some megabytes of bodies."""
-CLOCK_SKEW_S = 60.0
-"""By how much the tracker's clock may be behind that of the test."""
+MARGIN_S = 3.0
+"""Seconds by which the difference of two clocks may be wrong: servers tell theirs in whole ones."""
 
 
 def newest_until(
@@ -22,19 +22,23 @@ def newest_until(
     received: Callable[[T], datetime | None],
     *,
     since_s: float | None,
+    clock_ahead_s: Callable[[], float],
     limit: int = MAX_LISTED,
 ) -> Iterator[T]:
     """The entries of a list that begins with the newest, back to ``since_s`` (Unix seconds).
 
-    ``received`` is the tracker's own time of an entry, by which the list is sorted. Raises
+    ``received`` is the tracker's own time of an entry, by which the list is sorted;
+    ``clock_ahead_s`` gives, once the list has begun to be read, how far its clock is ahead of the
+    one that ``since_s`` is of. Raises
     ``ObsstackError`` where ``limit`` entries do not reach back so far: what was not read is not
     known, and must not pass for absent.
     """
-    first_s = None if since_s is None else since_s - CLOCK_SKEW_S
     for number, entry in enumerate(entries):
         time = received(entry)
-        if first_s is not None and time is not None and time.timestamp() < first_s:
-            return
+        if since_s is not None and time is not None:
+            first_s = since_s + clock_ahead_s() - MARGIN_S
+            if time.timestamp() < first_s:
+                return
         if number >= limit:
             raise ObsstackError(
                 f"{product} has too many events since the test began to look at each.",

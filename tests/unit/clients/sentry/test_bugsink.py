@@ -130,7 +130,7 @@ def test_issues_and_events_from_before_the_test_are_not_looked_into() -> None:
             f"GET {API}/events/e-1/": body("e-1", "1" * 32),
         }
     )
-    found = bugsink.events_of_trace(TRACE, since_s=EARLY_S + listing.CLOCK_SKEW_S + 1)
+    found = bugsink.events_of_trace(TRACE, since_s=EARLY_S + listing.MARGIN_S + 0.1)
     assert len(found) == 1
     assert [params["issue"] for params in asked(answers, EVENTS)] == ["i-1"]
 

@@ -91,8 +91,8 @@ def test_an_event_is_fetched_once_however_often_it_is_asked_for() -> None:
 def test_the_list_is_read_back_to_the_tests_beginning() -> None:
     pages = Turns([linked([event(9), event(2, second=0)], "two"), refusal(500, "a page too many")])
     glitchtip, answers = client({EVENTS: pages, **dict([stored(9)])})
-    # 07:35:00.881 and the minute by which clocks may differ.
-    since_s = 1795678500.881 + listing.CLOCK_SKEW_S + 1
+    received_s = 1795678500.881
+    since_s = received_s + listing.MARGIN_S + 0.1
     assert len(glitchtip.events_of_trace(TRACE, since_s=since_s)) == 1
     assert len(answers.requests) == 2
 
