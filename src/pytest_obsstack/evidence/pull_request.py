@@ -1,8 +1,9 @@
 """A summary in Markdown for a pull request, from JUnit reports and proof records.
 
-``python -m pytest_obsstack.evidence.pull_request [REPORT.xml …] [PROOFS.json …] >> FILE``. Needs no
-stack. A file that is missing is told in the summary, and is no error: the run ended before it was
-written, and its own status has told so.
+``python -m pytest_obsstack.evidence.pull_request [--every-claim] FILE… >> SUMMARY``, where each
+FILE is a REPORT.xml of ``--junitxml`` or a PROOFS.json of ``--obs-proofs``. Needs no stack. A file
+that is missing is told in the summary, and is no error: the run ended before it was written, and
+its own status has told so. ``--every-claim`` ends with 1 where a claim is proven by no record.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pytest_obsstack.evidence.proofs import Kind, Record, Verdict, read_record, 
 SHOWN = 20
 """So many failed tests are shown with their messages."""
 MESSAGE_LINES = 25
+_EVERY_CLAIM = "--every-claim"
 _WORDS: Mapping[Kind, str] = {
     "product": "proven on the product",
     "stand-in": "proven on a stand-in",
@@ -161,16 +163,43 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str
         yield "| " + " | ".join(c.replace("|", "\\|").replace("\n", " ") for c in cells) + " |"
 
 
+def unproven(records: Iterable[Record]) -> list[str]:
+    """The claims that no record proves, in the order of their ids."""
+    claims: set[str] = set()
+    proven: set[str] = set()
+    for record in records:
+        claims |= record.claims.keys()
+        proven |= {
+            claim for claim, proof in record.claims.items() if verdict(proof, record.stack).proven
+        }
+    return sorted(claims - proven)
+
+
+def together(files: Sequence[Path]) -> tuple[str, bool]:
+    """What all records prove together, and whether that is every claim."""
+    records = [read_record(path) for path in files if path.suffix == ".json" and path.is_file()]
+    if not records:
+        return "### ❌ Claims: no run has written what it proved", False
+    missing = unproven(records)
+    number = len(set().union(*(record.claims for record in records)))
+    if not missing:
+        return f"### ✅ Claims: each of the {number} is proven by one of the runs at least", True
+    listed = "\n".join(f"- `{claim}`" for claim in missing)
+    return f"### ❌ Claims: {len(missing)} of {number} are proven by no run\n\n{listed}", False
+
+
 def main(arguments: Sequence[str]) -> int:
-    if not arguments:
+    files = [Path(argument) for argument in arguments if argument != _EVERY_CLAIM]
+    if not files:
         print(__doc__, file=sys.stderr)  # noqa: T201 - a program's output
         return 2
     try:
-        print(summary([Path(argument) for argument in arguments]))  # noqa: T201
+        text, complete = together(files) if _EVERY_CLAIM in arguments else ("", True)
+        print(f"{text}\n\n{summary(files)}" if text else summary(files))  # noqa: T201
     except ObsstackError as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
-    return 0
+    return 0 if complete else 1
 
 
 if __name__ == "__main__":

@@ -139,3 +139,31 @@ def test_a_file_that_cannot_be_read_is_an_error(
 def test_without_files_it_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert "python -m pytest_obsstack.evidence.pull_request" in capsys.readouterr().err
+
+
+def test_every_claim_has_to_be_proven_by_some_run(
+    record: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--every-claim", str(record)]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == ["### ❌ Claims: 1 of 3 are proven by no run", "", "- `alerts`"]
+    # The other one's summary follows.
+    assert any(line.startswith("### Claims on `compose` (proofs)") for line in lines)
+
+    passed = TestProof("t::b", "passed", None, (), on_stack=True)
+    other = tmp_path / "other.json"
+    stack = Ran("embedded", {}, "sentry")
+    claims = {"alerts": ClaimProof(("sentry",), (passed,)), "cache": ClaimProof((), ())}
+    write_record(other, Record("2026-01-02", stack, claims))
+    assert main(["--every-claim", str(record), str(other)]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == (
+        "### ✅ Claims: each of the 3 is proven by one of the runs at least"
+    )
+
+
+def test_without_any_record_no_claim_is_proven(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--every-claim", str(tmp_path / "proofs.json")]) == 1
+    first = capsys.readouterr().out.splitlines()[0]
+    assert first == "### ❌ Claims: no run has written what it proved"
