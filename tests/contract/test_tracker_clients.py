@@ -194,6 +194,8 @@ def test_an_issue_counts_the_values_of_its_tags(case: Case, error: Event) -> Non
     assert (tags["endpoint"].total, tags["environment"].total) == (2, 2)
     (value,) = case.tracker.tag_values(error.issue_id, "endpoint")
     assert (value.value, value.count) == ("/checkout", 2)
+    users = case.tracker.tag_values(error.issue_id, "user")
+    assert {user.value: user.count for user in users} == {"id:7": 1, "id:8": 1}
 
 
 def test_issues_are_found_by_tag_by_text_and_by_trace(case: Case) -> None:

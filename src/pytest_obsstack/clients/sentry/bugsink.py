@@ -35,6 +35,7 @@ from pytest_obsstack.clients.sentry.issue import (
     Release,
     Tag,
     TagValue,
+    as_user_tag,
     id_of,
 )
 from pytest_obsstack.clients.sentry.listing import newest_until
@@ -229,6 +230,15 @@ class BugsinkClient:
         return parse_bugsink_tags(self._listed(path("issues", id_of(issue), "tags")))
 
     def tag_values(self, issue: Issue | str, key: str) -> tuple[TagValue, ...]:
+        """All values of a tag; those of ``user`` as Sentry writes them, where all have an id."""
+        if key == "user":
+            tags = {tag.key: tag for tag in self.tags(issue)}
+            users, ids = tags.get("user"), tags.get("user.id")
+            if users is None:
+                return ()
+            if ids is None or ids.total != users.total:
+                raise not_shown(PRODUCT, "users without an id")
+            return as_user_tag(ids).top_values
         found = self._listed(path("issues", id_of(issue), "tags"), {"key": key})
         return tuple(
             value for tag in parse_bugsink_tags(found) if tag.key == key for value in tag.top_values

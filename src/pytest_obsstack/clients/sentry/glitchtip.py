@@ -31,6 +31,7 @@ from pytest_obsstack.clients.sentry.issue import (
     Release,
     Tag,
     TagValue,
+    as_user_tag,
     id_of,
     parse_issue,
     parse_release,
@@ -160,10 +161,11 @@ class GlitchTipClient:
     def issue(self, issue_id: str) -> Issue:
         """The issue; its culprit is that of its latest event, as in Sentry."""
         issue = parse_issue(self._api.get_json(path("issues", issue_id)))
+        users = _users(issue, self.tags(issue))
         return replace(
             issue,
             culprit=self.latest_event(issue).culprit,
-            user_count=_user_count(issue, self.tags(issue)),
+            user_count=None if users is None else users.unique,
         )
 
     def issues(self, query: str = "", *, limit: int = _PAGE_SIZE) -> tuple[Issue, ...]:
@@ -202,6 +204,13 @@ class GlitchTipClient:
         return tuple(map(parse_tag, found))
 
     def tag_values(self, issue: Issue | str, key: str) -> tuple[TagValue, ...]:
+        """All values of a tag; ``user`` is made of ``user.id``, where each event has one."""
+        if key == "user":
+            raw = self._api.get_json(path("issues", id_of(issue)))
+            users = _users(parse_issue(raw), self.tags(issue))
+            if users is None:
+                raise not_shown(PRODUCT, "users without an id")
+            return as_user_tag(users).top_values
         found = self._api.get_json(path("issues", id_of(issue), "tags"), {"key": key})
         tags = map(parse_tag, fields.items(found, "the issue's tags"))
         return tuple(value for tag in tags if tag.key == key for value in tag.top_values)
@@ -322,10 +331,10 @@ def _trace_of(raw: Raw) -> str | None:
     return fields.optional_text(trace, "trace_id")
 
 
-def _user_count(issue: Issue, tags: Iterable[Tag]) -> int | None:
-    """How many users the issue has, if each of its events has one with an id.
+def _users(issue: Issue, tags: Iterable[Tag]) -> Tag | None:
+    """The ids of the issue's users, if each of its events has one.
 
-    GlitchTip itself always says 0, and users without an id, who count in Sentry, leave no tag.
+    GlitchTip itself always counts 0, and users without an id, who count in Sentry, leave no tag.
     """
     ids = next((tag for tag in tags if tag.key == "user.id"), None)
-    return ids.unique if ids is not None and ids.total == issue.count else None
+    return ids if ids is not None and ids.total == issue.count else None

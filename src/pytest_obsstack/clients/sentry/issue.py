@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -157,6 +157,12 @@ def parse_tag(raw: Any) -> Tag:
         top_values=tuple(parse_tag_value(item) for item in fields.optional_items(raw, "topValues")),
         raw=raw,
     )
+
+
+def as_user_tag(ids: Tag) -> Tag:
+    """Sentry's tag ``user`` (``id:7``), made of a tag that has the plain ids."""
+    values = tuple(replace(value, value=f"id:{value.value}") for value in ids.top_values)
+    return replace(ids, key="user", top_values=values)
 
 
 def parse_tag_value(raw: Any) -> TagValue:

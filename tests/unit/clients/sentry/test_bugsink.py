@@ -162,6 +162,18 @@ def test_an_issue_has_level_release_and_users_of_its_events_and_tags() -> None:
     assert found.permalink == "http://127.0.0.1:8000/issues/issue/i-1/event/last/"
 
 
+def test_users_are_told_where_all_have_an_id() -> None:
+    def users(*rows: tuple[str, str, int]) -> list[tuple[str, int]]:
+        found = ({"key": key, "value": value, "count": count} for key, value, count in rows)
+        bugsink, _ = client({f"GET {API}/issues/i-1/tags/": results(*found)})
+        return [(value.value, value.count) for value in bugsink.tag_values("i-1", "user")]
+
+    assert users(("user", "7", 2), ("user.id", "7", 2)) == [("id:7", 2)]
+    assert users(("region", "eu", 2)) == []
+    with pytest.raises(ObsstackError, match="Bugsink does not show users without an id"):
+        users(("user", "7", 1), ("user", "a@b.c", 1), ("user.id", "7", 1))
+
+
 @pytest.mark.parametrize(
     ("more", "status"),
     [

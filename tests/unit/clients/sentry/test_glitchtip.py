@@ -150,6 +150,14 @@ def test_users_are_counted_where_each_event_has_one(tags: list[Any], expected: i
     assert issue.culprit == "/pay"
 
 
+def test_users_of_whom_some_have_no_id_are_not_told() -> None:
+    glitchtip, _ = client(
+        {"GET /api/0/issues/1/": ISSUE, "GET /api/0/issues/1/tags/": [tag("user.id", 2)]}
+    )
+    with pytest.raises(ObsstackError, match="GlitchTip does not show users without an id"):
+        glitchtip.tag_values("1", "user")
+
+
 def test_issues_of_a_trace_are_those_of_its_events() -> None:
     glitchtip, answers = client({EVENTS: []})
     assert glitchtip.issues(f"trace:{TRACE}") == ()
