@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from ipaddress import ip_network
 from pathlib import Path
 
 from pytest_obsstack.endpoints import (
@@ -50,6 +51,7 @@ from pytest_obsstack.provision.names import Settings
 from pytest_obsstack.wire.dsn import Dsn
 
 _HOST_GATEWAY = "host.docker.internal"
+_IN_ADDRESSES = "0123456789abcdef.:"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1", "[::1]")
 
 
@@ -78,6 +80,8 @@ def open_containers(wanted: Wanted) -> StackState:
     Raises ``StackUnavailable``; nothing is left behind then.
     """
     began = time.monotonic()
+    # What the options lack is told before anything starts.
+    named_endpoints(wanted.options)
     _check_reach(wanted.options)
     engine = find_engine(wanted.options.compose_command)
     for attempt in range(PORT_CHOICES):
@@ -292,9 +296,9 @@ def _callback(compose: Compose) -> tuple[str, str]:
     gateway of the engine's own bridge, an address of this machine alone; where the engine runs in a
     machine of its own (Docker Desktop), it hands such connections on to this machine's loopback.
     """
-    template = "{{range .IPAM.Config}}{{.Gateway}} {{end}}"
+    template = "{{range .IPAM.Config}}{{.Gateway}} {{.Subnet}}\n{{end}}"
     status, output = compose.engine("network", "inspect", "--format", template, "bridge")
-    for address in output.split() if status == 0 else ():
+    for address in _gateways(output) if status == 0 else ():
         with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as candidate:
             try:
                 candidate.bind((address, 0))
@@ -313,6 +317,17 @@ def has_ended(state: StackState) -> bool:
         return not state.alive
     services = _services(state.compose)
     return len(_missing(state.compose)) == len(services)
+
+
+def _gateways(lines: str) -> Iterator[str]:
+    """The gateway of each line ``GATEWAY SUBNET``; without one, the subnet's first address."""
+    for line in lines.splitlines():
+        gateway, _, subnet = line.rpartition(" ")
+        # Templates write "<no value>" for what is not there.
+        if gateway and set(gateway) <= set(_IN_ADDRESSES):
+            yield gateway
+        elif "/" in subnet:
+            yield str(next(ip_network(subnet, strict=False).hosts()))
 
 
 def ended_by_hand(state: StackState) -> ObsstackError | None:
