@@ -45,6 +45,8 @@ class Item:
     def decode(cls, data: bytes) -> Item:
         """Raises ``ValueError`` or ``KeyError`` for what is no item."""
         value = orjson.loads(data)
+        if not isinstance(value, dict):
+            raise ValueError(f"expected an object, found {type(value).__name__}")  # noqa: TRY004
         return cls(
             delivery=value["delivery"],
             accepted_ns=value["accepted_ns"],
