@@ -19,15 +19,10 @@ from pytest_obsstack.expect.fence import (
     metrics_settled,
     spans_settled,
 )
-from pytest_obsstack.expect.hops import (
-    events_of_test,
-    log_hops,
-    metric_hops,
-    sentry_hops,
-    span_hops,
-)
+from pytest_obsstack.expect.hops import log_hops, metric_hops, span_hops
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
+from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
 from pytest_obsstack.record.hops import Hop
 
 _AROUND = 40

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import errors_settled
-from pytest_obsstack.expect.hops import events_of_test, sentry_hops
 from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
 from pytest_obsstack.expect.question import Question
+from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import BackendUnavailable
-from pytest_obsstack.expect.hops import sentry_hops
+from pytest_obsstack.expect.sentry_hops import sentry_hops
 from pytest_obsstack.record.hops import Hop, first_broken
 from tests.unit.expect.fakes import DSN, Bench, app_facts, bench, endpoints
 from tests.unit.expect.models import event, exchange, outcome, root_span
