@@ -1,6 +1,8 @@
 """GlitchTip: Sentry's own paths as far as it has them, and what it lacks put together here.
 
-Checked on 5.2. It keeps errors, their issues and tags, and releases. Of transactions it tells ids
+Run against 5.2; of 6.2 the paths and the fields that are used here are known to be the same, and
+where it has more (ids of its own beside the SDK's, an issue's releases, culprit and users) that is
+taken. It keeps errors, their issues and tags, and releases. Of transactions it tells ids
 and times only, of spans and logs nothing; it has no search by trace. Its answers leave an event's
 level and transaction to another page, count no users and name no culprit.
 """
@@ -38,6 +40,7 @@ from pytest_obsstack.clients.sentry.issue import (
     parse_tag,
 )
 from pytest_obsstack.clients.sentry.listing import newest_until
+from pytest_obsstack.clients.sentry.payload import shown
 from pytest_obsstack.clients.sentry.search import checked, trace_term
 from pytest_obsstack.clients.sentry.tracker import (
     Ordering,
@@ -161,11 +164,12 @@ class GlitchTipClient:
     def issue(self, issue_id: str) -> Issue:
         """The issue; its culprit is that of its latest event, as in Sentry."""
         issue = parse_issue(self._api.get_json(path("issues", issue_id)))
-        users = _users(issue, self.tags(issue))
+        latest = self.latest_event(issue)
         return replace(
             issue,
-            culprit=self.latest_event(issue).culprit,
-            user_count=None if users is None else users.unique,
+            culprit=issue.culprit or latest.culprit,
+            last_release=issue.last_release or latest.release,
+            user_count=issue.user_count or self._user_count(issue),
         )
 
     def issues(self, query: str = "", *, limit: int = _PAGE_SIZE) -> tuple[Issue, ...]:
@@ -193,7 +197,9 @@ class GlitchTipClient:
         params = {"limit": min(limit, _PAGE_SIZE)}
         found = listed(self._api, path("issues", id_of(issue), "events"), params)
         rows = (fields.mapping(row, "an event") for row in islice(found, limit))
-        return tuple(self.event(fields.text(row, "id")) for row in rows)
+        # Newer versions have an id of their own as "id"; the SDK's is the one to be remembered by.
+        names = ((row, "event_id" if "event_id" in row else "eventID") for row in rows)
+        return tuple(self.event(fields.text(row, name).replace("-", "")) for row, name in names)
 
     def latest_event(self, issue: Issue | str) -> Event:
         found = self._api.get_json(path("issues", id_of(issue), "events", "latest"))
@@ -280,6 +286,10 @@ class GlitchTipClient:
     def outcomes(self) -> tuple[Outcome, ...]:
         raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
 
+    def _user_count(self, issue: Issue) -> int | None:
+        users = _users(issue, self.tags(issue))
+        return None if users is None else users.unique
+
     def _listed_events(self) -> Iterator[Raw]:
         """The project's events with their bodies, the last received first."""
         url_path = path("projects", self.organization, self.project, "events")
@@ -293,6 +303,14 @@ class GlitchTipClient:
             stored = self._stored_of(event)
             known = replace(
                 event,
+                # As the SDK sent them: the other pages have shapes of their own for frames.
+                exceptions=parse_event(
+                    shown(
+                        {"event_id": event.event_id, "exception": stored.get("exception")},
+                        issue_id=event.issue_id or "",
+                        project_id=event.project_id or "",
+                    )
+                ).exceptions,
                 # Of an exception it repeats the title; Sentry tells a logged text alone.
                 message=None if event.exceptions else event.message,
                 level=fields.optional_text(stored, "level"),

@@ -36,6 +36,8 @@ def stored(number: int, **more: Any) -> tuple[str, dict[str, Any]]:
     path = f"/api/0/organizations/acme/issues/1/events/{number:032x}/json/"
     seconds = 1795678500 + number + 0.730422
     body = {"level": "warning", "transaction": "/pay", "hashes": ["h"], "timestamp": seconds}
+    frame = {"function": "pay", "lineno": 7, "context_line": "fail()", "in_app": True}
+    body["exception"] = {"values": [{"type": "ValueError", "stacktrace": {"frames": [frame]}}]}
     return f"GET {path}", {**body, **more}
 
 
@@ -71,6 +73,9 @@ def test_what_the_list_leaves_out_comes_from_the_stored_event() -> None:
     glitchtip, _ = client({EVENTS: [event(9)], **dict([stored(9)])})
     (found,) = glitchtip.events_of_trace(TRACE)
     assert (found.level, found.transaction, found.hashes) == ("warning", "/pay", ("h",))
+    assert found.exception is not None
+    (frame,) = found.exception.frames
+    assert (frame.lineno, frame.context_line, frame.in_app) == (7, "fail()", True)
     assert found.date is not None
     assert found.date.microsecond == 730422
     # GlitchTip repeats an exception's title there.
@@ -148,6 +153,43 @@ def test_users_are_counted_where_each_event_has_one(tags: list[Any], expected: i
     assert issue.user_count == expected
     # The list has none.
     assert issue.culprit == "/pay"
+
+
+def test_what_a_newer_glitchtip_tells_of_an_issue_is_taken() -> None:
+    told = {
+        **ISSUE,
+        "culprit": "shop.pay",
+        "userCount": 4,
+        "firstRelease": {"version": "shop@1"},
+        "lastRelease": {"version": "shop@2"},
+    }
+    glitchtip, answers = client(
+        {
+            "GET /api/0/issues/1/": told,
+            "GET /api/0/issues/1/events/latest/": event(9),
+            **dict([stored(9)]),
+        }
+    )
+    issue = glitchtip.issue("1")
+    assert (issue.culprit, issue.user_count) == ("shop.pay", 4)
+    assert (issue.first_release, issue.last_release) == ("shop@1", "shop@2")
+    assert [line for line in answers.lines if "tags" in line] == []
+
+
+@pytest.mark.parametrize("name", ["event_id", "eventID"])
+def test_events_of_an_issue_are_known_by_the_sdks_id(name: str) -> None:
+    path = f"GET /api/0/projects/acme/shop/events/{9:032x}/"
+    own_id = "0199d3c0-7d31-7000-8000-000000000000"
+    glitchtip, answers = client(
+        {
+            "GET /api/0/issues/1/events/": [{"id": own_id, name: f"{9:032x}"}],
+            path: {**event(9), "id": own_id},
+            **dict([stored(9)]),
+        }
+    )
+    for _ in range(2):
+        assert [found.event_id for found in glitchtip.issue_events("1")] == [f"{9:032x}"]
+    assert answers.lines.count(path) == 1
 
 
 def test_users_of_whom_some_have_no_id_are_not_told() -> None:
