@@ -74,13 +74,17 @@ def main(arguments: list[str]) -> int:
     # Without a handler the end of the command would not write to the wake-up pipe.
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
 
+    owner_gone = False
+    owner_done = -1
     try:
         owner_done = owner_descriptor(owner) if owner else -1
     except ProcessLookupError:
+        owner_gone = True
+    if owner_gone and options.get("--when") != "gone":
         return 1
     # A group of its own, so that whatever the command leaves behind can be found and ended.
     program = arguments[separator + 1 :]
-    if options.get("--when") == "gone":
+    if options.get("--when") == "gone" and not owner_gone:
         _await_end(owner, owner_done, wake_read, asked, released)
         if released:
             return 0

@@ -108,5 +108,6 @@ def understood(
 
 def mounted_files(service: Mapping[str, Any]) -> list[Path]:
     """Files and folders of this machine that a written service mounts."""
+    here = "${OBSSTACK_FOLDER-.}/"
     sources = [str(mount).split(":")[0] for mount in service.get("volumes", ())]
-    return [STACK / source for source in sources if source.startswith(".")]
+    return [STACK / source.removeprefix(here) for source in sources if source.startswith(here)]

@@ -56,7 +56,7 @@ class ComposeFailed(StackUnavailable):
             expected="it succeeds",
             found=reason(output),
             advice="see whether the engine answers (`docker version`), then try again",
-            log_lines=output.strip().splitlines()[-_LINES_TOLD:],
+            log_lines=output.strip("\n").splitlines()[-_LINES_TOLD:],
         )
         self.arguments = tuple(arguments)
         self.output = output

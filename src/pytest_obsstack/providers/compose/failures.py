@@ -13,9 +13,8 @@ from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, reason
 
 LOG_LINES = 50
-_PORT_TAKEN = re.compile(
-    r"(?P<address>[0-9.]+:\d+)?[^\n]*(?:port is already allocated|address already in use)"
-)
+_PORT_TAKEN = re.compile(r"[^\n]*(?:port is already allocated|address already in use)")
+_ADDRESS = re.compile(r"[0-9.]+:\d+")
 
 
 def port_taken(output: str) -> str | None:
@@ -26,7 +25,8 @@ def port_taken(output: str) -> str | None:
     match = _PORT_TAKEN.search(output)
     if match is None:
         return None
-    return match["address"] or "a port"
+    address = _ADDRESS.search(match[0])
+    return "a port" if address is None else address[0]
 
 
 def start_failure(
@@ -52,7 +52,7 @@ def start_failure(
             expected="Compose starts every service",
             found=reason(output),
             advice=f"see what `{' '.join(compose.words)} up` says below",
-            log_lines=output.strip().splitlines()[-LOG_LINES:],
+            log_lines=output.strip("\n").splitlines()[-LOG_LINES:],
         )
     service = culprit["Service"]
     found = [_condition(culprit)]

@@ -65,7 +65,8 @@ def launch(
     Raises ``StackUnavailable``, or ``PortsTaken`` where it is worth trying with other ports.
     """
     services = project.services()
-    ensure_images(project.compose, services, more_services, tell)
+    later = [PARTS[name].service for name in project.components if name == "collector"]
+    ensure_images(project.compose, (*services, *later), more_services, tell)
     start(project.compose, services, timeout_s)
 
 
