@@ -116,8 +116,8 @@ def _tracker_hop(context: Context) -> Hop:
         seen,
         broken=True,
         cause="the SDK sent no event (look at before_send, ignore_errors, sample_rate, and at the "
-        f"app's own try/except), or {traits.product} did not take it: see the answers in the "
-        "app's log with debug=True, and the logs of the tracker and its workers",
+        f"app's own try/except), or {traits.product} did not take it ({traits.usual_loss}): see "
+        "the answers in the app's log with debug=True, and the logs of the tracker and its workers",
     )
 
 

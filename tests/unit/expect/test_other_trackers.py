@@ -16,6 +16,10 @@ from pytest_obsstack.record.hops import Hop, first_broken
 from tests.unit.expect.fakes import Bench, bench
 from tests.unit.expect.models import event, exchange, issue, outcome, root_span
 
+LOSSES = {
+    "GlitchTip": "after one request with a wrong key it refuses the whole project for 30 s",
+    "Bugsink": "by default it takes 1000 events in 5 minutes",
+}
 both = pytest.mark.parametrize("traits", [GLITCHTIP, BUGSINK], ids=lambda traits: traits.product)
 
 
@@ -105,8 +109,9 @@ def test_an_error_that_did_not_arrive_is_the_broken_hop(traits: TrackerTraits) -
         f"{traits.product} shows 0 events of this trace",
         broken=True,
         cause="the SDK sent no event (look at before_send, ignore_errors, sample_rate, and at the "
-        f"app's own try/except), or {traits.product} did not take it: see the answers in the "
-        "app's log with debug=True, and the logs of the tracker and its workers",
+        f"app's own try/except), or {traits.product} did not take it ({LOSSES[traits.product]}): "
+        "see the answers in the app's log with debug=True, and the logs of the tracker and its "
+        "workers",
     )
 
 

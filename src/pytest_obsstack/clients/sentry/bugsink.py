@@ -62,6 +62,7 @@ BUGSINK = TrackerTraits(
         "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
     ),
     counts_outcomes=False,
+    usual_loss="by default it takes 1000 events in 5 minutes",
 )
 
 _STATES = ("open", "unresolved", "resolved", "muted")

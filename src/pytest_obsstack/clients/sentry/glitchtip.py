@@ -64,6 +64,7 @@ GLITCHTIP = TrackerTraits(
         "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
     ),
     counts_outcomes=False,
+    usual_loss="after one request with a wrong key it refuses the whole project for 30 s",
 )
 
 _PAGE_SIZE = 100

@@ -44,6 +44,8 @@ class TrackerTraits:
     ordering: Ordering
     counts_outcomes: bool
     """Whether it tells what it refused and what the SDKs dropped."""
+    usual_loss: str = ""
+    """Why it may have refused events, where it does not tell."""
 
 
 KEEPS_ORDER = Ordering()
