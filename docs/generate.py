@@ -1,7 +1,7 @@
 """Write the generated parts of the pages: ``python -m docs.generate [--check] [--tables]``.
 
 ``--check`` writes nothing and exits with 1 where a page is not up to date. ``--tables`` leaves out
-the messages of failed expectations, for which a stack is started.
+the messages: those of failed expectations, for which a stack is started, and of failed starts.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from docs import claims, failures, servers, tables
+from docs import claims, failures, servers, servers_in_containers, start_failures, tables
 from docs.sections import filled, names_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +42,7 @@ def table_sections() -> dict[str, str]:
         "fences": tables.fences_table(),
         "layers": tables.layers_table(),
         **servers.sections(),
+        **servers_in_containers.sections(),
     }
 
 
@@ -52,6 +53,11 @@ def message_sections(messages: Mapping[str, str]) -> dict[str, str]:
         WITHOUT_CODE + name: failures.section_of(name, text, with_code=False)
         for name, text in messages.items()
     }
+
+
+def start_sections(names: Sequence[str] = tuple(start_failures.CASES)) -> dict[str, str]:
+    """The bodies of the cases of a stack of containers that does not start."""
+    return {name: start_failures.section(name) for name in names}
 
 
 def run_examples() -> dict[str, str]:
@@ -96,6 +102,7 @@ def main() -> int:
     arguments = parser.parse_args()
     bodies = table_sections()
     if not arguments.tables:
+        bodies |= start_sections()
         bodies |= message_sections(run_examples())
     stale = list(outdated(bodies))
     for path, wanted in stale:

@@ -51,14 +51,14 @@ def sections() -> dict[str, str]:
     catalog, issues = sentry.store.catalog, sentry.store.issues
     return {
         "sentry-api": _endpoints({path: list(methods) for path, methods in api.items()}),
-        "sentry-others": _paths(
+        "sentry-others": paths(
             r for r in sentry.app.routes if not _path(r).startswith(_OWN_PREFIX)
         ),
         "sentry-search": _sentry_search(event_fields.event_fields(catalog, issues)._built_in),
         "sentry-datasets": _sentry_datasets(sentry),
-        "collector-paths": _paths(_collector().routes),
+        "collector-paths": paths(_collector().routes),
         "collector-refused": codes(sorted(UNSUPPORTED_ENCODINGS)),
-        "prometheus-paths": _paths(_prometheus_routes(), without=_PROMETHEUS_REFUSED),
+        "prometheus-paths": paths(_prometheus_routes(), without=_PROMETHEUS_REFUSED),
         "prometheus-refused": table(
             ("path", "what"),
             [
@@ -68,7 +68,7 @@ def sections() -> dict[str, str]:
             ],
         ),
         "promql": asyncio.run(_promql()),
-        "loki-paths": _paths(_loki_routes(), without=_NOT_SUPPORTED_PATHS),
+        "loki-paths": paths(_loki_routes(), without=_NOT_SUPPORTED_PATHS),
         "loki-refused": codes(_NOT_SUPPORTED_PATHS),
         "logql": asyncio.run(_logql()),
     }
@@ -86,16 +86,16 @@ def _collector() -> Starlette:
 
 def _prometheus_routes() -> list[BaseRoute]:
     server = PrometheusServer(PrometheusSettings(), Journal(None))
-    return [*_routes_of(server.app), *_routes_of(server._query_api())]
+    return [*routes_of(server.app), *routes_of(server._query_api())]
 
 
 def _loki_routes() -> list[BaseRoute]:
     server = LokiServer(LokiSettings(), Journal(None))
     queries = LokiQueries(server._store, LokiSettings(), lambda: 0)
-    return [*_routes_of(server.app), *queries.routes()]
+    return [*routes_of(server.app), *queries.routes()]
 
 
-def _routes_of(app: ASGIApp) -> list[BaseRoute]:
+def routes_of(app: ASGIApp) -> list[BaseRoute]:
     if not isinstance(app, Starlette):
         raise TypeError(f"expected a Starlette application, found {app!r}")
     return app.routes
@@ -105,7 +105,7 @@ def _path(route: BaseRoute) -> str:
     return route.path if isinstance(route, Route) else ""
 
 
-def _paths(routes: Iterable[BaseRoute], without: Iterable[str] = ()) -> str:
+def paths(routes: Iterable[BaseRoute], without: Iterable[str] = ()) -> str:
     hidden = set(without)
     found: dict[str, Iterable[str]] = {}
     for route in routes:
@@ -160,8 +160,8 @@ def _sentry_datasets(sentry: SentryServer) -> str:
 async def _promql() -> str:
     server = PrometheusServer(PrometheusSettings(), Journal(None))
     asked = {name: _call(signature) for name, signature in FUNCTIONS.items()}
-    functions = await _answers(server.app, "/api/v1/query", asked)
-    aggregators = await _answers(
+    functions = await answers(server.app, "/api/v1/query", asked)
+    aggregators = await answers(
         server.app,
         "/api/v1/query",
         {name: f"{name}({_parameter(name)}m)" for name in AGGREGATORS},
@@ -215,7 +215,7 @@ async def _logql() -> str:
     stage_queries = {name: f"{stream} {text}" for name, text in stages.items()}
     path = "/loki/api/v1/query_range"
     found = [
-        await _answers(server.app, path, asked) for asked in (stage_queries, over_time, of_vectors)
+        await answers(server.app, path, asked) for asked in (stage_queries, over_time, of_vectors)
     ]
     lines, ranges, vectors = found
     refused = codes(sorted({name for answers in found for name in answers.refused} | {"variants"}))
@@ -238,19 +238,23 @@ def _range(operation: str, stream: str) -> str:
     return parameter + stream + ("" if operation in plain else " | unwrap a")
 
 
-class _Answers:
+class Answers:
+    """Words that a server answered, and those that it refused with what it said."""
+
     def __init__(self) -> None:
         self.answered: list[str] = []
         self.refused: dict[str, str] = {}
 
 
-async def _answers(app: ASGIApp, path: str, queries: Mapping[str, str]) -> _Answers:
+async def answers(
+    app: ASGIApp, path: str, queries: Mapping[str, str], *, parameter: str = "query"
+) -> Answers:
     """Which words are answered and which are refused; an error of another kind is raised."""
-    found = _Answers()
+    found = Answers()
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://embedded") as client:
         for name, query in sorted(queries.items()):
-            response = await client.get(path, params={"query": query})
+            response = await client.get(path, params={parameter: query})
             if response.status_code == 200:
                 found.answered.append(name)
             elif any(text in response.text for text in _REFUSALS):

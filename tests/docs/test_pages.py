@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import inspect
+import os
 import re
 import shlex
 from pathlib import Path
 
 import pytest
+import typer
 
 import pytest_obsstack
 from docs.failures import EXAMPLES
@@ -21,6 +24,7 @@ from docs.generate import (
     table_sections,
     unknown_sections,
 )
+from docs.start_failures import CASES
 from pytest_obsstack import plugin
 from pytest_obsstack.cli import app as cli
 from pytest_obsstack.endpoints import CollectorEndpoint, Endpoints, SentryEndpoint
@@ -40,8 +44,12 @@ EXPECTATIONS = {
 }
 PYTEST_FLAGS = {"-m", "-n", "--junitxml", "-q"}
 MARKERS = {"obs_requires", "obs_exclusive"}
-SHELL = {"pip", "export"}
-MARKED = re.compile(r"runs|compiles|example: \w+|" + "|".join(EXAMPLES))
+SHELL = {"pip", "export", "cd"}
+MARKED = re.compile(r"runs( in containers)?|compiles|example: \w+|" + "|".join(EXAMPLES))
+COMPOSE = {"up", "ps", "logs", "exec", "stop", "run", "restart", "down"}
+"""What the pages call of Compose."""
+FOLDERS = ("", "stack/")
+"""Where the pages call programs of the repository from."""
 
 
 def text_of(name: str) -> str:
@@ -59,7 +67,7 @@ def test_the_generated_tables_are_up_to_date(tables: dict[str, str]) -> None:
 
 
 def test_every_generated_part_has_a_writer(tables: dict[str, str]) -> None:
-    known = [*tables, *message_sections(dict.fromkeys(EXAMPLES, ""))]
+    known = [*tables, *CASES, *message_sections(dict.fromkeys(EXAMPLES, ""))]
     assert unknown_sections(known) == []
 
 
@@ -119,10 +127,19 @@ def test_a_command_of_the_pages_exists(line: str) -> None:
     if program == "./dev":
         assert re.search(rf"^  {arguments[0]} ", text_of("dev"), re.MULTILINE)
     elif program == "obsstack":
-        commands = {
-            command.callback.__name__ for command in cli.registered_commands if command.callback
-        }
-        assert arguments[0] in commands
+        command = typer.main.get_command(cli).commands[arguments[0]]  # type: ignore[attr-defined]
+        known = {flag for parameter in command.params for flag in parameter.opts}
+        assert {a for a in arguments if a.startswith("-")} <= known
+    elif program == "docker":
+        assert arguments[0] == "compose"
+        options = dict(zip(arguments[1::2], arguments[2::2], strict=False))
+        assert (arguments[3] if "-p" in options else arguments[1]) in COMPOSE
+    elif program == "python":
+        assert arguments[0] == "-m"
+        assert importlib.util.find_spec(arguments[1]) is not None
+    elif "/" in program:
+        found = [ROOT / folder / program for folder in FOLDERS]
+        assert any(os.access(path, os.X_OK) for path in found)
     elif program == "pytest":
         flags = {a.partition("=")[0] for a in arguments if a.startswith("-")}
         assert flags <= {*PYTEST_FLAGS, *(option.flag for option in TABLE)}
