@@ -11,6 +11,7 @@ from tests.compose.local_images.overrides import (
     GLITCHTIP,
     LITE,
     RESET,
+    WAITED_FOR,
     as_yaml,
     overrides,
     write_overrides,
@@ -107,3 +108,19 @@ def test_the_files_are_yaml_in_which_only_the_reset_is_not_json(
     assert (
         as_yaml({"build": RESET, "image": "x"}) == '{\n  "build": !reset null,\n  "image": "x"\n}\n'
     )
+
+
+def test_only_what_others_wait_for_is_asked_each_second(recipes: Recipes) -> None:
+    main = load(STACK / "docker-compose.yml")["services"]
+    waited_for = {
+        name
+        for service in main.values()
+        for name, how in service.get("depends_on", {}).items()
+        if how["condition"] == "service_healthy"
+    }
+    assert waited_for == WAITED_FOR
+    services = overrides(recipes)[GLITCHTIP]["services"]
+    seldom = {name for name, service in services.items() if "healthcheck" in service}
+    assert seldom == set(services) - waited_for - {"otel-collector"}
+    # Or a check would be added to a service that has none.
+    assert "healthcheck" not in main["otel-collector"]
