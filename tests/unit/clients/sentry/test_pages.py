@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_obsstack.clients.http import ApiClient
@@ -41,6 +41,7 @@ def api(answers: Answers) -> ApiClient:
     return ApiClient("Sentry", "http://127.0.0.1:9000/api/0", transport=answers)
 
 
+@settings(deadline=None)
 @given(count=st.integers(0, 60), page_size=st.integers(1, 25), as_rows=st.booleans())
 def test_all_items_come_once_and_in_order_whatever_the_page_size(
     count: int, page_size: int, as_rows: bool
