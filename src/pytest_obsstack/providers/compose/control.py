@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pytest_obsstack.errors import StackUnavailable
@@ -58,7 +58,15 @@ class ComposeControl:
         self._await_answer(component)
 
     def logs(self, component: str, lines: int) -> list[str]:
-        """The last log lines of a component or service."""
+        """The last log lines of a component or service; ``StackUnavailable`` for an unknown one."""
+        there = self.status()
+        if component not in there and self._service(component) not in _services(there):
+            raise StackUnavailable(
+                f"The service {component} has no container.",
+                expected=f"one of {', '.join(sorted(there))} in project {self._compose.project}",
+                found="none of that name",
+                advice="`obsstack status` tells which containers there are",
+            )
         return service_log(self._compose, self._service(component), lines)
 
     def status(self) -> dict[str, Any]:
@@ -108,3 +116,7 @@ class ComposeControl:
         if not until(poll, timeout_s=self._timeout_s).value:
             service = self._service(component)
             raise start_failure(self._compose, "", {service: f"GET {url}: {wrong}"})
+
+
+def _services(status: Mapping[str, Any]) -> list[str]:
+    return [PARTS[name].service if name in PARTS else name for name in status]

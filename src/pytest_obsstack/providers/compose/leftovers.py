@@ -45,7 +45,7 @@ class Leftover:
 def find_leftovers(engine: Engine) -> list[Leftover]:
     """Every project whose containers, networks or volumes carry this package's labels."""
     compose = _nothing(engine)
-    found: dict[str, Leftover] = {}
+    labels_of: dict[str, dict[str, str]] = {}
     for kind in _KINDS:
         every = ["--all"] if kind == "container" else []
         listing = [kind, "ls", *every, "--quiet", "--filter", f"label={LABEL}.run"]
@@ -64,15 +64,18 @@ def find_leftovers(engine: Engine) -> list[Leftover]:
         for line in output.splitlines():
             # One that ended meanwhile has no labels to tell.
             labels = json.loads(line) if line.startswith("{") else {}
-            project = labels.get(PROJECT_LABEL)
-            if project:
-                found[project] = Leftover(
-                    project,
-                    labels.get(f"{LABEL}.run", ""),
-                    labels.get(f"{LABEL}.owner", ""),
-                    labels.get(f"{LABEL}.kept") == "true",
-                )
-    return sorted(found.values(), key=lambda leftover: leftover.project)
+            if project := labels.get(PROJECT_LABEL):
+                told = {name: value for name, value in labels.items() if value}
+                labels_of.setdefault(project, {}).update(told)
+    return [
+        Leftover(
+            project,
+            labels.get(f"{LABEL}.run", ""),
+            labels.get(f"{LABEL}.owner", ""),
+            labels.get(f"{LABEL}.kept") == "true",
+        )
+        for project, labels in sorted(labels_of.items())
+    ]
 
 
 def remove(engine: Engine, leftover: Leftover) -> None:
@@ -81,11 +84,10 @@ def remove(engine: Engine, leftover: Leftover) -> None:
     try:
         compose.down()
     except ComposeFailed as failed:
-        lines = failed.last_lines
         raise ObsstackError(
             f"The project {leftover.project} could not be removed.",
             expected="its containers, networks and volumes are gone",
-            found=lines[-1] if lines else "Compose failed without a word",
+            found=failed.found,
             advice=f"{' '.join(compose.down_command())}",
         ) from failed
 

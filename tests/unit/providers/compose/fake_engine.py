@@ -11,6 +11,7 @@ import json
 import select
 import socket
 import socketserver
+import subprocess
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,6 @@ from typing import Any
 
 PROJECT = "com.docker.compose.project"
 ONE_OFF = "com.docker.compose.oneoff"
-BUILT_IN_IMAGE = "image"
 
 
 class EngineError(Exception):
@@ -53,6 +53,8 @@ class Behaviour:
     """The HTTP status of every answer."""
     log: tuple[str, ...] = ()
     has_health: bool = True
+    program: tuple[str, ...] = ()
+    """Runs in the place of the answers, told the container's variables and ``PORTS``."""
 
 
 @dataclass
@@ -71,6 +73,7 @@ class Container:
     state: str = "created"
     exit_code: int = 0
     servers: list[ThreadingHTTPServer] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
 
     @property
     def health(self) -> str:
@@ -80,6 +83,16 @@ class Container:
     def start(self) -> None:
         if self.behaviour.exits is not None:
             self.state, self.exit_code = "exited", self.behaviour.exits
+            return
+        if self.behaviour.program:
+            ports = {f"OBSSTACK_PORT_{inner}": str(outer) for outer, inner in self.ports.items()}
+            self.process = subprocess.Popen(
+                self.behaviour.program,
+                env={**self.environment, **ports},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+            self.state = "running"
             return
         for port in self.ports:
             try:
@@ -101,6 +114,10 @@ class Container:
                 server.shutdown()
             server.server_close()
         self.servers = []
+        if self.process is not None:
+            self.process.terminate()
+            self.process.wait()
+            self.process = None
 
     def stop(self) -> None:
         self.close()

@@ -165,8 +165,8 @@ def test_the_end_of_compose_is_not_taken_for_the_reason() -> None:
         ),
         (
             (
-                "Error starting userland proxy: listen tcp4 127.0.0.1:9000: bind: address already in "
-                "use"
+                "Error starting userland proxy: listen tcp4 127.0.0.1:9000: bind: address already "
+                "in use"
             ),
             "127.0.0.1:9000",
         ),
