@@ -42,6 +42,7 @@ def test_environment_and_sampling_rate_come_from_the_environment(
     assert obs_sentry.transactions_of_trace(obs.trace_id) == ()
 
 
+@pytest.mark.obs_requires("settled_errors")
 def test_by_default_every_request_is_sampled(obs: Probe) -> None:
     for _ in range(3):
         obs.undecided.get("/health", headers=unlikely_to_be_sampled(obs))

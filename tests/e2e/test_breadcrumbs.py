@@ -42,6 +42,7 @@ def test_checkout_leaves_its_steps_in_order_with_their_times(obs: Probe) -> None
 
 
 @pytest.mark.claim("direct-breadcrumbs")
+@pytest.mark.obs_requires("settled_errors")
 def test_no_breadcrumb_comes_from_another_request(obs: Probe) -> None:
     for _ in range(5):
         obs.get("/error")
@@ -68,6 +69,7 @@ def test_exactly_the_hello_breadcrumb_comes_before_a_simulated_error(obs: Probe)
 
 
 @pytest.mark.claim("detail-breadcrumbs")
+@pytest.mark.obs_requires("settled_errors")
 def test_the_issues_events_show_the_breadcrumbs_in_order(
     obs: Probe, obs_sentry: SentryClient
 ) -> None:

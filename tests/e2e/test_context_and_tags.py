@@ -61,6 +61,7 @@ def test_a_failed_checkout_has_user_feature_and_transaction(obs: Probe) -> None:
 
 
 @pytest.mark.claim("direct-custom-data")
+@pytest.mark.obs_requires("settled_errors")
 def test_a_context_has_the_values_of_its_own_request(obs: Probe) -> None:
     for amount, currency in ((7.25, "EUR"), (1000, "JPY")):
         obs.get("/checkout", params={"fail": "1", "amount": str(amount), "currency": currency})
@@ -72,6 +73,7 @@ def test_a_context_has_the_values_of_its_own_request(obs: Probe) -> None:
 
 
 @pytest.mark.claim("custom-tags")
+@pytest.mark.obs_requires("settled_errors")
 def test_every_event_and_transaction_has_environment_region_and_customer_tier(obs: Probe) -> None:
     premium = {"X-Region": "eu-central-1", "X-Customer-Tier": "premium"}
     obs.get("/error", headers=premium)
@@ -89,6 +91,7 @@ def test_every_event_and_transaction_has_environment_region_and_customer_tier(ob
 
 
 @pytest.mark.claim("custom-tags")
+@pytest.mark.obs_requires("settled_errors")
 def test_without_headers_the_tags_have_their_defaults(obs: Probe) -> None:
     obs.get("/error", headers={"X-Region": "eu-central-1", "X-Customer-Tier": "premium"})
     obs.get("/error")
@@ -99,6 +102,7 @@ def test_without_headers_the_tags_have_their_defaults(obs: Probe) -> None:
 
 @pytest.mark.claim("custom-tags")
 @pytest.mark.obs_requires("tags")
+@pytest.mark.obs_requires("settled_errors")
 def test_issues_and_events_are_found_by_their_tags(obs: Probe, obs_sentry: SentryClient) -> None:
     tier = own_word(obs)
     obs.get("/error", headers={"X-Region": "eu-central-1", "X-Customer-Tier": tier})

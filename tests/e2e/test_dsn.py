@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import http.client
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -47,8 +49,8 @@ class Restart:
     before_seen_later: Arrived
     """The first trace again, after the restart."""
     after: Arrived
-    answering_on: frozenset[str]
-    """Products whose connection from before the restart still worked after it."""
+    undisturbed: frozenset[str]
+    """Products that were not restarted meanwhile."""
     old_app: AppProcess
     new_app: AppProcess
 
@@ -89,19 +91,19 @@ def restart(
         before, first_trace = arrived(obs), obs
     port = urlsplit(old_app.url).port
     with contextlib.ExitStack() as restored:
-        connections = open_connections(obs_stack, restored)
+        unchanged = marks(obs_stack, restored)
         restored.callback(send_traces_to, obs_stack, obs_dsn)
         send_traces_to(obs_stack, new_dsn)
         restarted = app_with(obs_session, obs_app_spec, port=port, SENTRY_DSN=new_dsn)
         with restarted as new_app, obs_bench.probe(new_app) as obs:
             obs.get("/error")
             after = arrived(obs)
-        answering_on = frozenset(name for name, one in connections.items() if answers(one))
+        undisturbed = frozenset(name for name, same in unchanged.items() if same())
     return Restart(
         before=before,
         before_seen_later=arrived(first_trace),
         after=after,
-        answering_on=answering_on,
+        undisturbed=undisturbed,
         old_app=old_app,
         new_app=new_app,
     )
@@ -178,8 +180,8 @@ def test_only_app_and_collector_restart_and_nothing_that_arrived_is_lost(
     assert restart.old_app.died
     assert restart.new_app.url == restart.old_app.url
     assert restart.new_app.instance != restart.old_app.instance
-    assert restart.answering_on == set(obs_stack.state.products) - {"collector"}
-    assert restart.answering_on >= {"sentry", "prometheus", "loki"}
+    assert restart.undisturbed == set(obs_stack.state.products) - {"collector"}
+    assert restart.undisturbed >= {"sentry", "prometheus", "loki"}
     assert restart.before.lines > 0
     assert restart.before_seen_later == restart.before
 
@@ -200,10 +202,25 @@ def arrived(obs: Probe) -> Arrived:
     )
 
 
-def open_connections(
-    stack: Stack, closing: contextlib.ExitStack
-) -> dict[str, http.client.HTTPConnection]:
-    """A kept-alive connection to each product, which its restart would end."""
+def marks(stack: Stack, closing: contextlib.ExitStack) -> dict[str, Callable[[], bool]]:
+    """By product, a question whether it still is what it was: not restarted since.
+
+    Of a container its start is known. Of an embedded product a connection is kept alive, which a
+    restart would end.
+    """
+    if stack.state.compose is not None:
+        compose = stack.state.compose.compose
+
+        def started(name: str) -> str:
+            container = stack.status()[name]["name"]
+            status, output = compose.engine(
+                "inspect", "--format", "{{.State.StartedAt}}", container
+            )
+            assert status == 0, output
+            return output
+
+        before = {name: started(name) for name in stack.state.products}
+        return {name: partial(lambda name: started(name) == before[name], name) for name in before}
     connections = {}
     for name, product in stack.state.products.items():
         connection = http.client.HTTPConnection(urlsplit(product.url).netloc, timeout=5)
@@ -212,7 +229,7 @@ def open_connections(
         connection.auto_open = 0
         assert answers(connection), name
         connections[name] = connection
-    return connections
+    return {name: partial(answers, connection) for name, connection in connections.items()}
 
 
 def answers(connection: http.client.HTTPConnection) -> bool:

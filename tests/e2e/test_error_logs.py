@@ -17,6 +17,7 @@ def log(obs: Probe, *records: tuple[str, str]) -> None:
 
 
 @pytest.mark.claim("direct-error-logs")
+@pytest.mark.obs_requires("settled_errors")
 def test_error_and_critical_records_become_one_event_each(obs: Probe) -> None:
     log(obs, ("error", "Disk is full"), ("critical", "Disk is gone"))
 
@@ -31,12 +32,14 @@ def test_error_and_critical_records_become_one_event_each(obs: Probe) -> None:
 
 
 @pytest.mark.claim("direct-error-logs")
+@pytest.mark.obs_requires("settled_errors")
 def test_records_below_error_become_no_event(obs: Probe) -> None:
     log(obs, ("debug", "Disk was read"), ("info", "Disk is fine"), ("warning", "Disk is slow"))
     obs.sentry.expect_no_event()
 
 
 @pytest.mark.claim("direct-error-logs")
+@pytest.mark.obs_requires("settled_errors")
 def test_info_and_warning_become_breadcrumbs_of_the_event_after_them(obs: Probe) -> None:
     log(
         obs,
@@ -55,6 +58,7 @@ def test_info_and_warning_become_breadcrumbs_of_the_event_after_them(obs: Probe)
 
 
 @pytest.mark.claim("direct-error-logs")
+@pytest.mark.obs_requires("settled_errors")
 def test_an_exception_that_is_captured_and_logged_is_one_event(obs: Probe) -> None:
     obs.get("/error")
     (event,) = obs.sentry.events()

@@ -60,6 +60,7 @@ def _check_source(frame: Frame, statement: str) -> None:
 
 
 @pytest.mark.claim("view-simulated")
+@pytest.mark.obs_requires("settled_errors")
 def test_simulated_errors_have_their_title_and_one_group_with_the_right_count(
     obs: Probe, obs_sentry: SentryClient
 ) -> None:
@@ -114,6 +115,7 @@ def test_zero_division_has_its_type_and_the_endpoint_as_culprit(
 
 
 @pytest.mark.claim("view-simulated", "view-value-error", "view-zero-division")
+@pytest.mark.obs_requires("settled_errors")
 def test_different_errors_of_one_trace_are_different_issues(obs: Probe) -> None:
     obs.get("/error")
     obs.get("/sentry-test")

@@ -16,6 +16,7 @@ RANDOM_REQUESTS = 150
 
 
 @pytest.mark.claim("test-2-error")
+@pytest.mark.obs_requires("settled_errors")
 def test_error_endpoint_makes_a_value_error_with_its_tags(obs: Probe) -> None:
     assert obs.get("/error").status_code == 500
 
@@ -74,6 +75,7 @@ def test_sentry_test_by_hand_through_the_command_line(obs: Probe) -> None:
 
 
 @pytest.mark.claim("test-3-random")
+@pytest.mark.obs_requires("settled_errors")
 def test_every_random_error_has_one_event_and_no_success_has_any(obs: Probe) -> None:
     statuses = [obs.get("/").status_code for _ in range(RANDOM_REQUESTS)]
     assert set(statuses) <= {200, 500}

@@ -15,6 +15,7 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.claim("detail-stack-trace")
+@pytest.mark.obs_requires("settled_errors")
 def test_the_issue_and_the_events_json_have_the_same_stack_trace(
     obs: Probe, obs_sentry: SentryClient
 ) -> None:
@@ -37,6 +38,7 @@ def test_the_issue_and_the_events_json_have_the_same_stack_trace(
 
 
 @pytest.mark.claim("detail-request")
+@pytest.mark.obs_requires("settled_errors")
 def test_the_event_has_method_url_query_and_headers_of_its_request(
     obs: Probe, obs_sentry: SentryClient
 ) -> None:
@@ -99,6 +101,7 @@ def test_the_failing_frames_variables_have_their_values(obs: Probe) -> None:
 
 
 @pytest.mark.claim("detail-tags")
+@pytest.mark.obs_requires("settled_errors")
 def test_the_issue_counts_the_tags_endpoint_and_error_type(
     obs: Probe, obs_sentry: SentryClient
 ) -> None:

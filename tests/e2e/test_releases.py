@@ -15,6 +15,7 @@ RELEASE = "simple-app@1.0.0"
 
 
 @pytest.mark.claim("release")
+@pytest.mark.obs_requires("settled_errors", "transactions")
 def test_events_and_transactions_have_the_release_and_it_exists(
     obs: Probe, obs_sentry: SentryClient
 ) -> None:

@@ -78,6 +78,7 @@ def unfiltered(obs_bench: Bench, unlike_default_app: AppProcess) -> Iterator[Pro
 
 @pytest.mark.claim("practice-filter-cookies", "practice-filter-authorization")
 @pytest.mark.parametrize("leak", LEAKS)
+@pytest.mark.obs_requires("settled_errors")
 def test_a_secret_is_nowhere(obs: Probe, leak: Leak) -> None:
     send, secret = leak
     send(obs)
@@ -97,6 +98,7 @@ def test_the_same_secret_is_found_without_the_filter(unfiltered: Probe, leak: Le
 
 
 @pytest.mark.claim("practice-filter-cookies")
+@pytest.mark.obs_requires("settled_errors")
 def test_no_cookie_is_left_in_event_or_transaction(obs: Probe, obs_sentry: SentryClient) -> None:
     with_cookie(obs)
     for request in requests_sent(obs, obs_sentry):
@@ -106,6 +108,7 @@ def test_no_cookie_is_left_in_event_or_transaction(obs: Probe, obs_sentry: Sentr
 
 @pytest.mark.claim("practice-filter-authorization")
 @pytest.mark.parametrize("name", ["Authorization", "authorization", "AUTHORIZATION"])
+@pytest.mark.obs_requires("settled_errors")
 def test_the_authorization_header_is_taken_out_however_it_is_written(
     obs: Probe, obs_sentry: SentryClient, name: str
 ) -> None:
@@ -139,6 +142,7 @@ def test_without_the_filter_headers_and_cookies_are_in_event_and_transaction(
 
 
 @pytest.mark.claim("practice-filter-authorization")
+@pytest.mark.obs_requires("settled_errors")
 def test_what_is_no_secret_stays(obs: Probe) -> None:
     obs.post(
         "/login?page=3&token=abcdef123456",

@@ -36,9 +36,7 @@ def test_a_transaction_has_the_time_that_the_request_took(obs: Probe) -> None:
         assert transaction.duration_s is not None
         assert 0 < transaction.duration_s <= exchange.ended_s - exchange.started_s
     assert slow.duration_s is not None
-    assert fast.duration_s is not None
     assert slow.duration_s >= 0.15
-    assert fast.duration_s < 0.15
 
 
 @pytest.mark.claim("direct-performance")

@@ -54,6 +54,7 @@ def test_two_users_are_counted_as_two_however_often_they_are_hit(
 
 
 @pytest.mark.claim("feature-user-information")
+@pytest.mark.obs_requires("settled_errors")
 def test_a_user_never_leaks_into_the_next_request(obs: Probe) -> None:
     # In turn, so that the thread that serves a request has had a user before.
     for number in range(ROUNDS):
