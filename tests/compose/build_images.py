@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from tests.compose.local_images import debian  # noqa: E402 - path first
-from tests.compose.local_images.building import build_missing, prune  # noqa: E402
+from tests.compose.local_images.building import alone, build_missing, prune  # noqa: E402
 from tests.compose.local_images.docker import Docker  # noqa: E402
 from tests.compose.local_images.overrides import write_overrides  # noqa: E402
 from tests.compose.local_images.recipes import DEFAULT, ON_DEMAND, all_recipes  # noqa: E402
@@ -73,10 +73,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         recipes = all_recipes(debian.architecture(steps))
         chosen = [*(options.only or DEFAULT), *options.extra]
         wanted = recipes.with_parents(chosen)
-        built = build_missing(wanted, docker, steps)
-        written = write_overrides(options.output, recipes)
-        if options.prune_old:
-            prune(list(recipes.by_name.values()), docker, steps)
+        with alone(steps):
+            built = build_missing(wanted, docker, steps)
+            written = write_overrides(options.output, recipes)
+            if options.prune_old:
+                prune(list(recipes.by_name.values()), docker, steps)
     except BuildError as error:
         steps.say(f"{Path(__file__).name}: {error}")
         return 1

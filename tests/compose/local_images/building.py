@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
@@ -11,6 +13,22 @@ from pathlib import Path
 from tests.compose.local_images.docker import Docker
 from tests.compose.local_images.recipes import Recipe
 from tests.compose.local_images.steps import BuildError, Steps
+
+
+@contextmanager
+def alone(steps: Steps) -> Iterator[None]:
+    """While this lasts no other process of this user builds or prunes: it waits for its turn.
+
+    Else two would build the same, and one would remove what the other is just building on.
+    """
+    path = Path(tempfile.gettempdir()) / f"obsstack-local-images-{os.getuid()}.lock"
+    with path.open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with steps.step("waited for another build"):
+                fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 class ParentFailed(Exception):
@@ -79,10 +97,13 @@ def _prepared(recipe: Recipe, steps: Steps) -> Iterator[Path | None]:
 
 
 def prune(recipes: Sequence[Recipe], docker: Docker, steps: Steps) -> list[str]:
-    """Remove the images made here that none of ``recipes`` stands for; the tags removed."""
+    """Remove the images made here that none of ``recipes`` stands for; the tags removed.
+
+    Likewise what failed builds have left, which has no tag.
+    """
     current = {recipe.tag for recipe in recipes}
     removed = []
-    for tag in docker.tags():
+    for tag in [*docker.tags(), *docker.untagged()]:
         if tag in current:
             continue
         try:

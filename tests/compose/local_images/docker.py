@@ -37,11 +37,18 @@ class Docker:
 
     def tags(self) -> dict[str, str]:
         """Tag to image id, of the images made here."""
-        listed = self._run(
-            "images", "--filter", f"label={MADE_BY}", "--format", "{{.Repository}}:{{.Tag}} {{.ID}}"
-        )
-        pairs = (line.split() for line in listed.splitlines())
-        return {tag: image for tag, image in pairs if "<none>" not in tag}
+        listed = self._list("{{.Repository}}:{{.Tag}} {{.ID}}", "dangling=false")
+        return dict(line.split() for line in listed)
+
+    def untagged(self) -> list[str]:
+        """The ids of those that no tag and no other image needs."""
+        return self._list("{{.ID}}", "dangling=true")
+
+    def _list(self, format: str, condition: str) -> list[str]:
+        return self._run(
+            *("images", "--filter", f"label={MADE_BY}", "--filter", condition),
+            *("--format", format),
+        ).splitlines()
 
     def import_tree(self, folder: Path, tag: str, name: str) -> None:
         """A root file system as an image of one layer."""
@@ -80,9 +87,6 @@ class Docker:
 
     def remove(self, tag: str) -> None:
         self._run("rmi", tag)
-
-    def size_bytes(self, tag: str) -> int:
-        return int(self._run("inspect", "--format", "{{.Size}}", tag))
 
     def _run(self, *arguments: str, stdin: IO[bytes] | None = None) -> str:
         return self._steps.run(

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.compose.local_images.building import build_missing, prune
+from tests.compose.local_images.building import alone, build_missing, prune
 from tests.compose.local_images.docker import Docker
 from tests.compose.local_images.hashing import SourceFile
 from tests.compose.local_images.recipes import Recipe
@@ -22,12 +23,17 @@ class FakeEngine(Docker):
         self.images = {recipe.tag: recipe.name for recipe in there}
         self.log: list[str] = []
         self.prepared: dict[str, list[str]] = {}
+        self.left = {"aaa"}
+        """Ids of images without a tag."""
         self._broken = broken
         self._in_use = in_use
         self._lock = threading.Lock()
 
     def tags(self) -> dict[str, str]:
         return dict(self.images)
+
+    def untagged(self) -> list[str]:
+        return list(self.left)
 
     def import_tree(self, folder: Path, tag: str, name: str) -> None:
         assert folder.is_dir()
@@ -59,7 +65,10 @@ class FakeEngine(Docker):
     def remove(self, tag: str) -> None:
         if tag == self._in_use:
             raise BuildError("expected exit code 0\n  conflict: a container uses it")
-        del self.images[tag]
+        if tag in self.left:
+            self.left.remove(tag)
+        else:
+            del self.images[tag]
 
 
 BASE = Recipe("base", None, {}, prepare=lambda _folder, _steps: None)
@@ -134,8 +143,49 @@ def test_prune_removes_what_no_recipe_stands_for_and_keeps_what_is_in_use() -> N
     used = Recipe("app", PYTHON, {"app.py": SourceFile(b"used")})
     engine = FakeEngine(*ALL, old, used, in_use=used.tag)
     stream = io.StringIO()
-    assert prune(ALL, engine, Steps(stream)) == [old.tag]
+    assert prune(ALL, engine, Steps(stream)) == [old.tag, "aaa"]
     assert set(engine.images) == {*(recipe.tag for recipe in ALL), used.tag}
     assert stream.getvalue() == (
-        f"  {old.tag} removed\n  {used.tag} stays: conflict: a container uses it\n"
+        f"  {old.tag} removed\n  {used.tag} stays: conflict: a container uses it\n  aaa removed\n"
     )
+
+
+def test_two_builds_do_not_run_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    stream = io.StringIO()
+    order: list[str] = []
+    inside = threading.Event()
+    go_on = threading.Event()
+
+    def first() -> None:
+        with alone(quiet()):
+            inside.set()
+            go_on.wait(10)
+            order.append("first")
+
+    def second() -> None:
+        with alone(Waiting(stream, go_on)):
+            order.append("second")
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert inside.wait(10)
+    threads[1].start()
+    for thread in threads:
+        thread.join(10)
+    assert order == ["first", "second"]
+    assert "waited for another build" in stream.getvalue()
+
+
+class Waiting(Steps):
+    """Lets the other go on once it is said that this one waits."""
+
+    def __init__(self, stream: io.StringIO, go_on: threading.Event) -> None:
+        super().__init__(stream)
+        self._go_on = go_on
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        self._go_on.set()
+        with super().step(name):
+            yield

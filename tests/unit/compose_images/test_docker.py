@@ -70,10 +70,21 @@ def test_a_build_is_the_classic_builder_s_without_a_network(tmp_path: Path) -> N
     assert (tmp_path / "context.tar").read_bytes() == context()
 
 
-def test_only_tagged_images_with_our_label_are_known(tmp_path: Path) -> None:
-    docker = engine(tmp_path, "echo obsstack-local/x:1 aaa; echo '<none>:<none> bbb'")
+def test_only_images_with_our_label_are_known(tmp_path: Path) -> None:
+    docker = engine(tmp_path, "echo obsstack-local/x:1 aaa")
     assert docker.tags() == {"obsstack-local/x:1": "aaa"}
-    assert "--filter label=io.pytest-obsstack.local-image" in (tmp_path / "calls").read_text()
+    assert (
+        "--filter label=io.pytest-obsstack.local-image --filter dangling=false"
+        in (tmp_path / "calls").read_text()
+    )
+
+
+def test_what_failed_builds_left_is_known_by_our_label_too(tmp_path: Path) -> None:
+    assert engine(tmp_path, "echo bbb; echo ccc").untagged() == ["bbb", "ccc"]
+    assert (
+        "--filter label=io.pytest-obsstack.local-image --filter dangling=true"
+        in (tmp_path / "calls").read_text()
+    )
 
 
 def test_an_image_is_removed_by_its_tag_and_never_by_force(tmp_path: Path) -> None:

@@ -1,15 +1,22 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from tests.compose import engine
-from tests.compose.local_images.steps import BuildError, Steps
+from tests.compose.local_images.steps import TAIL_LINES, BuildError, Steps
 from tests.compose.own_engine import compose_plugin, traces
 from tests.compose.own_engine.daemon import Daemon, is_running
 from tests.compose.own_engine.state import State
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self").exists(), reason="an engine is started on Linux alone"
+)
 
 RULES = """\
 *nat
@@ -34,6 +41,14 @@ COMMIT
 @pytest.fixture
 def steps() -> Steps:
     return Steps(io.StringIO())
+
+
+@pytest.fixture
+def ended() -> int:
+    """The number of a process that was."""
+    child = subprocess.Popen([sys.executable, "-c", "pass"])
+    child.wait()
+    return child.pid
 
 
 def test_docker_s_rules_and_chains_are_removed_and_no_others() -> None:
@@ -170,12 +185,18 @@ def test_no_second_engine_is_started_in_one_network(
     assert State.load(tmp_path) is None
 
 
-def test_a_process_that_has_ended_does_not_run() -> None:
-    import os
-    import subprocess
-    import sys
+def test_an_engine_that_ends_at_its_start_is_shown_with_its_last_lines(
+    tmp_path: Path, steps: Steps, ended: int
+) -> None:
+    (tmp_path / "engine.log").write_text("1\n" * 50 + "failed to start daemon: no overlay\n")
+    with pytest.raises(BuildError) as error:
+        Daemon(tmp_path, steps).wait_until_it_answers(ended)
+    first, *tail = str(error.value).splitlines()
+    assert first == "the engine ended at its start:"
+    assert tail[-1] == "failed to start daemon: no overlay"
+    assert len(tail) == TAIL_LINES
 
-    child = subprocess.Popen([sys.executable, "-c", "pass"])
-    child.wait()
-    assert not is_running(child.pid)
+
+def test_a_process_that_has_ended_does_not_run(ended: int) -> None:
+    assert not is_running(ended)
     assert is_running(os.getpid())
