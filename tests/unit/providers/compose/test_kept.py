@@ -195,8 +195,8 @@ Is the docker daemon running?
                 "--remove-orphans --timeout 3` succeeds"
             ),
             (
-                "  found     Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is "
-                "the docker daemon running?"
+                "  found     Cannot connect to the Docker daemon at unix:///var/run/docker.sock. "
+                "Is the docker daemon running?"
             ),
             "  do        run that command once the engine answers, or `obsstack down --all`",
         ]
