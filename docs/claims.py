@@ -196,7 +196,9 @@ def told(claim: Claim, found: Verdict) -> str:
         case "product":
             text = f"proven on {names}"
         case "stand-in":
-            text = f"proven on a stand-in for {names}" + _which_shows_more(claim, found.on)
+            beside = ", ".join(map(str, found.beside))
+            text = f"proven on a stand-in for {names}" + (f", with {beside}" if beside else "")
+            text += _which_shows_more(claim, found.on)
         case "apart":
             text = "proven, by a test that starts a stack of its own, or needs none"
         case "skipped":
@@ -216,9 +218,8 @@ def _which_shows_more(claim: Claim, stood_in: Sequence[Product]) -> str:
         traits = TRAITS.get(product.name)
         lacking = claim.needs & SENTRY.capabilities - (traits or SENTRY).capabilities
         if lacking:
-            return (
-                f", which {product.name} itself could not show: it lacks {codes(sorted(lacking))}"
-            )
+            lacks = codes(sorted(lacking))
+            return f"; {product.name} itself could not show it, because it lacks {lacks}"
     return ""
 
 

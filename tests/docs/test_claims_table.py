@@ -64,11 +64,16 @@ def test_a_claim_on_a_stand_in_names_what_it_stood_in_for() -> None:
     assert text == "proven on a stand-in for GlitchTip, OpenTelemetry Collector"
 
 
+def test_products_beside_a_stand_in_are_named() -> None:
+    text = words(claim("x"), PASSED, on=("redis", "sentry"))
+    assert text == "proven on a stand-in for GlitchTip, with Redis 7.0.15"
+
+
 def test_a_stand_in_that_shows_more_than_its_product_is_told() -> None:
     text = words(claim("x", "issues", "transactions"), PASSED, on=("sentry",))
     assert text == (
-        "proven on a stand-in for GlitchTip, which GlitchTip itself could not show: "
-        "it lacks `transactions`"
+        "proven on a stand-in for GlitchTip; GlitchTip itself could not show it, because it "
+        "lacks `transactions`"
     )
 
 

@@ -107,6 +107,8 @@ class Verdict:
     kind: Kind
     on: tuple[Product, ...] = ()
     """The products of the components that it needs; of ``stand-in`` those that stood in."""
+    beside: tuple[Product, ...] = ()
+    """Of ``stand-in``: those that were the products themselves."""
     passed: int = 0
     ran: int = 0
     """Tests that were asked, those that were skipped too."""
@@ -168,17 +170,18 @@ def verdict(proof: ClaimProof, stack: Ran) -> Verdict:
     reasons = tuple(dict.fromkeys(test.reason or "no reason given" for test in _skipped(tests)))
     counts = (len(passed), len(tests))
     if any(test.outcome == "failed" for test in tests):
-        return Verdict("failed", (), *counts, reasons)
+        return Verdict("failed", (), (), *counts, reasons)
     if not passed:
-        return Verdict("skipped", (), *counts, reasons)
+        return Verdict("skipped", (), (), *counts, reasons)
     if not any(test.on_stack for test in passed):
-        return Verdict("apart", (), *counts, reasons)
+        return Verdict("apart", (), (), *counts, reasons)
     missing = Product("a product that is not known", "unknown", stand_in=True)
     products = tuple(stack.products.get(name, missing) for name in proof.components)
     stood_in = tuple(product for product in products if product.stand_in)
     if stood_in or not products:
-        return Verdict("stand-in", stood_in or (missing,), *counts, reasons)
-    return Verdict("product", products, *counts, reasons)
+        beside = tuple(product for product in products if not product.stand_in)
+        return Verdict("stand-in", stood_in or (missing,), beside, *counts, reasons)
+    return Verdict("product", products, (), *counts, reasons)
 
 
 def _skipped(tests: Iterable[TestProof]) -> Iterable[TestProof]:

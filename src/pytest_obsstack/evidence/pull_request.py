@@ -132,7 +132,7 @@ def record_lines(name: str, record: Record) -> Iterator[str]:
 def _told(found: Verdict) -> str:
     parts = []
     if found.proven and found.on:
-        parts.append(", ".join(dict.fromkeys(map(str, found.on))))
+        parts.append(", ".join(dict.fromkeys(map(str, (*found.on, *found.beside)))))
     if found.passed < found.ran and found.proven:
         parts.append(f"{found.passed} of {found.ran} tests")
     return "; ".join([*parts, *found.reasons])

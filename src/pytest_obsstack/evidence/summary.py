@@ -8,7 +8,7 @@ from pytest_obsstack.options import GUIDE_PORTS, Options
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state
 
 if TYPE_CHECKING:
-    from pytest_obsstack.provision.session import Run
+    from pytest_obsstack.provision.run import Run
 
 
 def header(options: Options) -> list[str]:

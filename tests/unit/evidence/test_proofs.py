@@ -111,6 +111,7 @@ def test_a_claim_is_proven_on_the_product_where_no_component_was_a_stand_in() ->
 def test_one_stand_in_is_enough_and_is_named() -> None:
     found = verdict(proof(a_test(), on=("prometheus", "collector")), STACK)
     assert (found.kind, found.proven, found.on) == ("stand-in", True, (COLLECTOR,))
+    assert found.beside == (PROMETHEUS,)
     assert str(found.on[0]) == "a stand-in for OpenTelemetry Collector"
 
 

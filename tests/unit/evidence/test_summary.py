@@ -12,7 +12,7 @@ from pytest_obsstack.endpoints import Endpoints, SentryEndpoint
 from pytest_obsstack.evidence.summary import header, kept_lines, summary_lines, write_summary
 from pytest_obsstack.options import Options
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, write_state
-from pytest_obsstack.provision.session import Run
+from pytest_obsstack.provision.run import Run
 
 STATE = StackState(
     kind="embedded",
