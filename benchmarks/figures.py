@@ -14,7 +14,9 @@ from pathlib import Path
 from benchmarks.measure import Result, repeat
 from pytest_obsstack.options import Options
 from pytest_obsstack.providers.embedded import start_embedded
-from pytest_obsstack.provision.session import Run, Session, end_run, end_stack
+from pytest_obsstack.provision.ending import end_run, end_stack
+from pytest_obsstack.provision.run import Run
+from pytest_obsstack.provision.session import Session
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -78,7 +78,9 @@ def up(
     """Start a stack and leave it running; if it runs already, say so."""
     from pytest_obsstack.providers.app import simple_app
     from pytest_obsstack.provision.containers import app_runs
-    from pytest_obsstack.provision.session import Run, Session, end_stack
+    from pytest_obsstack.provision.ending import end_stack
+    from pytest_obsstack.provision.run import Run
+    from pytest_obsstack.provision.session import Session
 
     place = Home(home or find_home(Path.cwd()))
     options = _options(stack, use or [], port or [], compose_file or [], place)
@@ -154,7 +156,7 @@ def down(
     ] = False,
 ) -> None:
     """End the stack that was left running; what arrived stays in the run's folder."""
-    from pytest_obsstack.provision.session import end_stack
+    from pytest_obsstack.provision.ending import end_stack
 
     place = Home(home or find_home(Path.cwd()))
     if everything:
@@ -182,7 +184,7 @@ def _down_all(place: Home, *, as_json: bool) -> None:
     """Remove the kept stack, and all projects of containers but those of runs still at work."""
     from pytest_obsstack.providers.compose.engine import find_engine
     from pytest_obsstack.providers.compose.leftovers import find_leftovers, remove
-    from pytest_obsstack.provision.session import end_stack
+    from pytest_obsstack.provision.ending import end_stack
 
     state = _kept(place)
     if state is not None:

@@ -171,7 +171,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     holder.close()
     if holder.used and not holder.is_worker:
-        from pytest_obsstack.provision.session import end_run
+        from pytest_obsstack.provision.ending import end_run
 
         end_run(holder.run, keep_logs=holder.failed)
 

@@ -12,7 +12,8 @@ from pytest_obsstack.options import Options
 from pytest_obsstack.providers.home import Home
 
 if TYPE_CHECKING:
-    from pytest_obsstack.provision.session import Run, Session
+    from pytest_obsstack.provision.run import Run
+    from pytest_obsstack.provision.session import Session
 
 
 class SessionHolder:
@@ -40,7 +41,7 @@ class SessionHolder:
 
     @property
     def run(self) -> Run:
-        from pytest_obsstack.provision.session import Run
+        from pytest_obsstack.provision.run import Run
 
         return Run(self.folder, self.owner_pid, self.worker, self.workers)
 

@@ -18,7 +18,8 @@ from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.errors import BackendRefused
 from pytest_obsstack.expect.opening import Bench
-from pytest_obsstack.provision.session import Session, send_traces_to
+from pytest_obsstack.provision.collector_target import send_traces_to
+from pytest_obsstack.provision.session import Session
 from pytest_obsstack.wire.dsn import Dsn
 from tests.e2e.app_copies import app_with
 

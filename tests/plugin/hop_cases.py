@@ -37,7 +37,7 @@ from pathlib import Path
 import pytest
 
 from pytest_obsstack import simple_app
-from pytest_obsstack.provision.session import collector_settings
+from pytest_obsstack.provision.collector_target import collector_settings
 
 
 def app(**env):

@@ -25,7 +25,7 @@ from pytest_obsstack.options import Options
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.process import ProcessIdentity
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, write_state
-from pytest_obsstack.provision import session
+from pytest_obsstack.provision import ending, session
 from tests.unit.providers.support import dead_pid, sleeper
 
 Run = Callable[..., tuple[int, str, str]]
@@ -270,7 +270,7 @@ def test_a_stack_that_does_not_end_is_told_and_not_forgotten(
     process: subprocess.Popen[bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(session, "end_stack", lambda _: False)
+    monkeypatch.setattr(ending, "end_stack", lambda _: False)
     status, _, err = obsstack("down")
     assert status == 1
     assert err == (

@@ -275,8 +275,10 @@ def test_the_guides_ports_name_components() -> None:
         ),
         (
             ["--obs-stack=compose", "--obs-use=grafana=http://h", "--obs-port=grafana=3000"],
-            "--obs-port grafana=…: expected a component that this run starts; "
-            "grafana is at http://h",
+            (
+                "--obs-port grafana=…: expected a component that this run starts; "
+                "grafana is at http://h"
+            ),
         ),
         (
             ["--obs-stack=compose", "--obs-use=loki=http://h"],

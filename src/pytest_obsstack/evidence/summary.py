@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pytest_obsstack.options import GUIDE_PORTS, Options
+from pytest_obsstack.evidence.names import product_name
+from pytest_obsstack.options import CHOICES, GUIDE_PORTS, Options, is_url
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state
 
 if TYPE_CHECKING:
@@ -15,12 +16,22 @@ def header(options: Options) -> list[str]:
     """What was asked for; nothing runs yet."""
     if options.stack == "embedded":
         what = "embedded stand-ins for Sentry, OpenTelemetry Collector, Prometheus, Loki"
+    elif options.stack == "compose":
+        what = f"containers, {_tracker(options)}"
     else:
         what = "a stack that runs already" + ("" if options.allow_writes else ", read-only")
-    use = "".join(f", {component} at {choice}" for component, choice in options.use.items())
+    others = {name: choice for name, choice in options.use.items() if is_url(choice)}
+    use = "".join(f", {component} at {choice}" for component, choice in others.items())
     kept = ", kept at the end" if options.keep_stack else ""
-    when = ", started when a test asks for it" if options.stack == "embedded" else ""
+    when = "" if options.stack == "attach" else ", started when a test asks for it"
     return [f"obsstack: {options.stack} ({what}{use}{kept}){when}"]
+
+
+def _tracker(options: Options) -> str:
+    choice = options.use.get("sentry", CHOICES["compose"]["sentry"][0])
+    if is_url(choice):
+        return "an error tracker of yours"
+    return "our own Sentry server (lite)" if choice == "lite" else product_name("sentry", choice)
 
 
 def write_summary(terminal: Any, run: Run) -> None:
@@ -42,7 +53,8 @@ def summary_lines(state: StackState) -> list[str]:
     """One line a product."""
     lines = [f"{state.kind} stack, ready after {state.ready_after_s:.2f} s"]
     for name, product in state.products.items():
-        stand_in = f", stands in for {product.stands_in_for}" if product.stands_in_for else ""
+        real = product.stands_in_for and product_name(name, product.stands_in_for)
+        stand_in = f", stands in for {real}" if real else ""
         lines.append(f"  {name:<10} {product.url}  {product.version}{stand_in}")
     return lines
 
@@ -53,6 +65,9 @@ def kept_lines(state: StackState) -> list[str]:
     sentry = state.endpoints.sentry
     if sentry is not None and sentry.admin_password is not None:
         lines.append(f"log in at {sentry.url} as {sentry.admin_email}, {sentry.admin_password}")
+    grafana = state.endpoints.grafana
+    if grafana is not None and grafana.password is not None:
+        lines.append(f"log in at {grafana.url} as {grafana.user}, {grafana.password}")
     parts: dict[str, ProductState | RunningApp] = {**state.products}
     if state.app is not None:
         parts["app"] = state.app

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pytest_obsstack.endpoints import Endpoints, SentryEndpoint
+from pytest_obsstack.endpoints import Endpoints, GrafanaEndpoint, SentryEndpoint
 from pytest_obsstack.evidence.summary import header, kept_lines, summary_lines, write_summary
 from pytest_obsstack.options import Options
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, write_state
@@ -62,6 +62,27 @@ class Terminal:
             ),
         ),
         (
+            Options(stack="compose", keep_stack=True),
+            (
+                "obsstack: compose (containers, GlitchTip, kept at the end), started when a test asks "
+                "for it"
+            ),
+        ),
+        (
+            Options(stack="compose", use={"sentry": "lite"}),
+            (
+                "obsstack: compose (containers, our own Sentry server (lite)), started when a test "
+                "asks for it"
+            ),
+        ),
+        (
+            Options(stack="compose", use={"sentry": "https://s.example"}),
+            (
+                "obsstack: compose (containers, an error tracker of yours, sentry at "
+                "https://s.example), started when a test asks for it"
+            ),
+        ),
+        (
             Options(stack="attach"),
             "obsstack: attach (a stack that runs already, read-only)",
         ),
@@ -95,6 +116,22 @@ def test_a_kept_stack_tells_how_to_go_on() -> None:
     assert kept_lines(replace(STATE, endpoints=Endpoints(), products={})) == [
         "the stack keeps running: `obsstack status` shows it, `obsstack down` removes it"
     ]
+
+
+def test_a_kept_grafana_tells_its_login() -> None:
+    endpoints = Endpoints(grafana=GrafanaEndpoint("http://127.0.0.1:3000", "admin", "p4ss"))
+    assert kept_lines(replace(STATE, endpoints=endpoints, products={}))[0] == (
+        "log in at http://127.0.0.1:3000 as admin, p4ss"
+    )
+    without = Endpoints(grafana=GrafanaEndpoint("http://127.0.0.1:3000"))
+    assert len(kept_lines(replace(STATE, endpoints=without, products={}))) == 1
+
+
+def test_what_stands_in_is_told_by_the_products_name() -> None:
+    products = {"sentry": ProductState("http://s", "0.1.0", "glitchtip")}
+    assert summary_lines(replace(STATE, products=products))[1] == (
+        "  sentry     http://s  0.1.0, stands in for GlitchTip"
+    )
 
 
 def printed(tmp_path: Path, state: StackState | None) -> list[str]:

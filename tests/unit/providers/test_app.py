@@ -26,7 +26,7 @@ from pytest_obsstack.providers.app import (
     stack_folder,
     start_app,
 )
-from pytest_obsstack.provision.session import probe_url
+from pytest_obsstack.providers.readiness import probe_url
 from tests.unit.providers.support import alive, eventually, pid_in
 
 ENDPOINTS = Endpoints(

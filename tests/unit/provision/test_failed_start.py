@@ -9,7 +9,8 @@ from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import Options
 from pytest_obsstack.provision import session as session_module
 from pytest_obsstack.provision.failed_start import recall, remember
-from pytest_obsstack.provision.session import Run, Session
+from pytest_obsstack.provision.run import Run
+from pytest_obsstack.provision.session import Session
 
 ERROR = StackUnavailable(
     "The stack did not start.",
@@ -39,7 +40,7 @@ def test_every_worker_is_told_the_failure_and_none_tries_again(
         starts.append("start")
         raise ERROR
 
-    monkeypatch.setattr(session_module, "start_embedded", fail)
+    monkeypatch.setattr(session_module, "open_embedded", fail)
     texts = []
     for worker in ("gw0", "gw1"):
         session = Session(

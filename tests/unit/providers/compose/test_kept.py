@@ -15,7 +15,9 @@ from pytest_obsstack.providers.app import free_port
 from pytest_obsstack.providers.compose import project
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import StackState, read_state
-from pytest_obsstack.provision.session import Run, Session, end_stack
+from pytest_obsstack.provision.ending import end_stack
+from pytest_obsstack.provision.run import Run
+from pytest_obsstack.provision.session import Session
 from tests.unit.providers.compose.support import Bench, compose_options, normalised
 from tests.unit.providers.support import eventually
 
