@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from pytest_obsstack.options import Options
-from pytest_obsstack.provision.session import Run, Session
+from pytest_obsstack.provision.run import Run
+from pytest_obsstack.provision.session import Session
 from pytest_obsstack.run_state import SessionHolder
 
 

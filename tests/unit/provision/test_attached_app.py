@@ -11,7 +11,8 @@ from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.options import Options
 from pytest_obsstack.providers.app import AppProcess, AppSpec
 from pytest_obsstack.providers.state import RunningApp, StackState, write_state
-from pytest_obsstack.provision.session import Run, Session
+from pytest_obsstack.provision.run import Run
+from pytest_obsstack.provision.session import Session
 
 KEPT = RunningApp(
     "http://127.0.0.1:5000",
