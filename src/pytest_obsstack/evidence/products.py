@@ -17,31 +17,13 @@ from pytest_obsstack.endpoints import (
     TempoEndpoint,
 )
 from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.evidence.names import product_name
 from pytest_obsstack.evidence.proofs import Product, Ran
 from pytest_obsstack.options import Options
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.project import LABEL
 from pytest_obsstack.providers.state import StackState
 
-NAMES: Mapping[str, str] = {
-    "sentry": "Sentry",
-    "collector": "OpenTelemetry Collector",
-    "prometheus": "Prometheus",
-    "loki": "Loki",
-    "tempo": "Tempo",
-    "grafana": "Grafana",
-    "postgres": "PostgreSQL",
-    "redis": "Redis",
-}
-"""Products by component, or by service."""
-_OTHERS: Mapping[str, str] = {
-    "glitchtip": "GlitchTip",
-    "bugsink": "Bugsink",
-    "otel-collector": "OpenTelemetry Collector",
-    "lite": "Sentry",
-    "grafana loki": "Loki",
-}
-"""What labels of images and ``--obs-use`` call a product by another word."""
 _SERVERS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     "postgres": (("postgres", "--version"),),
     "redis": (("valkey-server", "--version"), ("redis-server", "--version")),
@@ -61,12 +43,6 @@ def what_ran(state: StackState | None, options: Options) -> Ran:
         products |= _services(state.compose.compose)
     spans_from = "sentry" if "tracker_spans" in tracker_capabilities(state) else "tempo"
     return Ran(options.stack, dict(sorted(products.items())), spans_from)
-
-
-def product_name(component: str, told: str | None) -> str:
-    """The product's own name; ``told`` is another word for it, of a label or an option."""
-    word = (told or component).lower()
-    return _OTHERS.get(word) or NAMES.get(word) or told or component
 
 
 def _components(state: StackState) -> dict[str, Product]:

@@ -111,7 +111,7 @@ def test_an_embedded_server_is_named_after_what_it_stands_in_for(answers: Answer
     )
     assert ran.products == {
         "sentry": Product("Sentry", "26.1", stand_in=True),
-        "loki": Product("Loki", "3.8", stand_in=True),
+        "loki": Product("Grafana Loki", "3.8", stand_in=True),
         "collector": Product("OpenTelemetry Collector", "0.162", stand_in=True),
     }
     assert ran.spans_from == "sentry"
