@@ -12,8 +12,9 @@ from tests.compose.local_images.pins import (
     parse_lock,
     requirements_text,
 )
-from tests.compose.local_images.recipes import PYTHON, PYTHON_ROOTS
+from tests.compose.local_images.recipes import PYTHON_ROOTS
 from tests.compose.local_images.steps import BuildError
+from tests.compose.local_images.wheels import PYTHON
 
 ROOT = Path(__file__).parents[3]
 LOCK = """\
