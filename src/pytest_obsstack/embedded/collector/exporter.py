@@ -10,8 +10,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_obsstack.embedded.collector.http_client import Answer, PostClient, SendError
 from pytest_obsstack.embedded.collector.settings import without_credentials
+from pytest_obsstack.embedded.http_client import Answer, PostClient, SendError
 from pytest_obsstack.wire import otlp
 
 log = logging.getLogger("obsstack.embedded.collector")
