@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+# Loaded here, or each run inside this process would load another httpx beside the first.
+from pytest_obsstack.clients.prometheus.client import PrometheusClient  # noqa: F401
 from pytest_obsstack.evidence.recorder import CLAIM, NEEDS, STACK, ended, proofs_by_claim
 
 CLAIMS = """

@@ -64,8 +64,8 @@ class Terminal:
         (
             Options(stack="compose", keep_stack=True),
             (
-                "obsstack: compose (containers, GlitchTip, kept at the end), started when a test asks "
-                "for it"
+                "obsstack: compose (containers, GlitchTip, kept at the end), started when a test "
+                "asks for it"
             ),
         ),
         (
