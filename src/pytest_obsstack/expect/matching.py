@@ -7,6 +7,7 @@ An expected value is
 - a callable: it must return true for the value, and is not asked where there is none;
 - ``None``: the value must be absent (or ``None``);
 - ``...``: the value must be there, whatever it is;
+- an ``Expected``: it tells the differences itself;
 - a list or tuple: a sequence of the same length, element by element;
 - anything else: equality, with numbers and booleans equal to their text where tags and labels,
   which are texts always, are compared.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 
 class _Absent:
@@ -36,6 +37,8 @@ class FieldDifference:
     path: str
     expected: Any
     actual: Any
+    lines: tuple[str, ...] = ()
+    """What is shown of it, where that is more than the two values."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +53,21 @@ class Candidate:
         return not self.differences
 
 
+@runtime_checkable
+class Expected(Protocol):
+    """An expected value that is more than a value: an order, a range."""
+
+    def differences_of(self, actual: Any, path: str) -> list[FieldDifference]:
+        """In what ``actual``, the value of the field ``path``, is not as expected."""
+
+    def describe(self) -> str:
+        """What is expected, in one line."""
+
+
 def differences(expected: Any, actual: Any, path: str = "") -> list[FieldDifference]:
     """All fields in which ``actual`` is not as ``expected``."""
+    if isinstance(expected, Expected):
+        return expected.differences_of(actual, path)
     if expected is ...:
         return [FieldDifference(path, ..., actual)] if actual is ABSENT or actual is None else []
     if expected is None:
@@ -76,6 +92,29 @@ def _distance(candidate: Candidate) -> tuple[int, int]:
 def given(**fields: Any) -> dict[str, Any]:
     """The fields that a caller gave: those that are not ``NOT_GIVEN``."""
     return {name: value for name, value in fields.items() if value is not NOT_GIVEN}
+
+
+@dataclass(frozen=True)
+class Between:
+    """Expects a number within bounds, both included."""
+
+    least: float | None
+    most: float | None
+    unit: str = ""
+
+    def differences_of(self, actual: Any, path: str) -> list[FieldDifference]:
+        if isinstance(actual, (int, float)) and not isinstance(actual, bool):
+            low, high = self.least, self.most
+            if (low is None or actual >= low) and (high is None or actual <= high):
+                return []
+        return [FieldDifference(path, self, actual)]
+
+    def describe(self) -> str:
+        if self.least is None:
+            return f"at most {self.most:g}{self.unit}"
+        if self.most is None:
+            return f"at least {self.least:g}{self.unit}"
+        return f"{self.least:g} to {self.most:g}{self.unit}"
 
 
 @dataclass(frozen=True)
@@ -136,6 +175,8 @@ def _value_matches(expected: Any, actual: Any) -> bool:
 
 def describe_value(value: Any) -> str:
     """A value as messages show it."""
+    if isinstance(value, Expected):
+        return value.describe()
     if isinstance(value, Containing):
         return repr(value.part)
     if isinstance(value, re.Pattern):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from pytest_obsstack.expect.matching import ABSENT, Candidate, FieldDifference, describe_value
+from pytest_obsstack.expect.diff import compared, shortened
+from pytest_obsstack.expect.matching import Candidate, FieldDifference
 from pytest_obsstack.record.hops import Hop, first_broken
 
 _LABEL_WIDTH = 9
-_VALUE_WIDTH = 120
+_TITLE_WIDTH = 300
 _DIFFERENCES_SHOWN = 8
 
 
@@ -41,10 +42,10 @@ def render(mismatch: Mismatch) -> str:
     lines += _part("expected", mismatch.expected)
     lines += _part("found", mismatch.found)
     if mismatch.nearest is not None:
-        lines += _part("nearest", mismatch.nearest.title)
+        lines += _part("nearest", shortened(mismatch.nearest.title, _TITLE_WIDTH))
         lines += [" " * 14 + text for text in _difference_lines(mismatch.nearest.differences)]
     for title in mismatch.others:
-        lines += _part("also", title)
+        lines += _part("also", shortened(title, _TITLE_WIDTH))
     lines += _hop_lines(mismatch.hops)
     broken = first_broken(mismatch.hops)
     advice = mismatch.advice or (broken.cause if broken else None)
@@ -75,38 +76,13 @@ def _difference_lines(differences: Sequence[FieldDifference]) -> list[str]:
     width = max((len(d.path) for d in differences), default=0)
     lines = []
     for difference in differences[:_DIFFERENCES_SHOWN]:
-        expected, actual = _cut_around_difference(
-            describe_value(difference.expected), _found(difference.actual)
-        )
-        lines.append(f"{difference.path:<{width}}  expected {expected}   got {actual}")
+        first, *rest = difference.lines or compared(difference.expected, difference.actual)
+        lines.append(f"{difference.path:<{width}}  {first}")
+        lines += [" " * (width + 2) + line for line in rest]
     hidden = len(differences) - _DIFFERENCES_SHOWN
     if hidden > 0:
         lines.append(f"… and {hidden} more fields")
     return lines
-
-
-def _found(value: Any) -> str:
-    return "(absent)" if value is ABSENT or value is None else repr(value)
-
-
-def _cut_around_difference(expected: str, actual: str) -> tuple[str, str]:
-    """Long values are cut so that the first place where they differ can be seen."""
-    if len(expected) <= _VALUE_WIDTH and len(actual) <= _VALUE_WIDTH:
-        return expected, actual
-    same = 0
-    for left, right in zip(expected, actual, strict=False):
-        if left != right:
-            break
-        same += 1
-    start = max(0, same - _VALUE_WIDTH // 3)
-    return _cut(expected, start), _cut(actual, start)
-
-
-def _cut(text: str, start: int) -> str:
-    shown = text[start : start + _VALUE_WIDTH]
-    before = "…" if start > 0 else ""
-    after = "…" if start + _VALUE_WIDTH < len(text) else ""
-    return before + shown + after
 
 
 def plural(count: int, noun: str) -> str:
