@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+# Loaded here, or each run inside this process would load another one beside the first.
+import httpcore  # noqa: F401
+import httpx  # noqa: F401
 import pytest
 
-# Loaded here, or each run inside this process would load another httpx beside the first.
-from pytest_obsstack.clients.prometheus.client import PrometheusClient  # noqa: F401
 from pytest_obsstack.evidence.recorder import CLAIM, NEEDS, STACK, ended, proofs_by_claim
 
 CLAIMS = """
