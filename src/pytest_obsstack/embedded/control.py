@@ -1,4 +1,4 @@
-"""The control interface: stop and start listeners, set faults, scrape now, end the process.
+"""The control interface: stop and start listeners, set faults, mutate, scrape, end the process.
 
 Not part of any product; only the plugin and the command line use it. JSON over HTTP on loopback,
 ``Authorization: Bearer <control token>`` on every request.
@@ -18,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from pytest_obsstack.embedded.faults import FaultRule
+from pytest_obsstack.embedded.mutations.rules import Mutation, MutationError
 
 if TYPE_CHECKING:
     from pytest_obsstack.embedded.host import Host
@@ -79,9 +80,32 @@ def control_app(host: Host, token: str) -> Starlette:
             route("/products/{product}/faults", "PUT", faults),
             route("/products/{product}/settings", "PUT", configure),
             route("/scrape", "POST", scrape),
+            *(route(*each) for each in _mutations(host)),
             route("/shutdown", "POST", shutdown),
         ]
     )
+
+
+def _mutations(host: Host) -> list[tuple[str, str, _Handler]]:
+    """Path, method and handler of what begins a mutation, shows it and ends it."""
+
+    async def begin(request: Request) -> Any:
+        try:
+            rule = Mutation.from_json(await _json(request, dict))
+        except MutationError as error:
+            raise ControlError(str(error)) from error
+        return host.mutations.begin(rule).describe()
+
+    async def show(request: Request) -> Any:
+        active = host.mutations.get(request.path_params["trace_id"])
+        return None if active is None else active.describe()
+
+    async def end(request: Request) -> Any:
+        active = host.mutations.end(request.path_params["trace_id"])
+        return None if active is None else active.describe()
+
+    one = "/mutations/{trace_id}"
+    return [("/mutations", "PUT", begin), (one, "GET", show), (one, "DELETE", end)]
 
 
 def _guarded(handler: _Handler, token: str) -> Callable[[Request], Awaitable[Response]]:

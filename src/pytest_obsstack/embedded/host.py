@@ -23,6 +23,12 @@ from pytest_obsstack.embedded.journal import Journal
 from pytest_obsstack.embedded.listener import Listener, PortTaken
 from pytest_obsstack.embedded.loki.server import LokiServer
 from pytest_obsstack.embedded.loki.settings import LokiSettings
+from pytest_obsstack.embedded.mutations.app import (
+    MutatingApp,
+    collector_rewrite,
+    sentry_rewrite,
+)
+from pytest_obsstack.embedded.mutations.rules import Mutations
 from pytest_obsstack.embedded.product import Product
 from pytest_obsstack.embedded.prometheus.server import PrometheusServer
 from pytest_obsstack.embedded.prometheus.settings import PrometheusSettings
@@ -39,6 +45,9 @@ _KINDS: Mapping[str, tuple[Any, Any]] = {
     "prometheus": (PrometheusServer, PrometheusSettings),
     "loki": (LokiServer, LokiSettings),
 }
+
+# Apps report to these two; what they hand on has been changed by then.
+_REWRITES = {"sentry": sentry_rewrite, "collector": collector_rewrite}
 
 
 class Host:
@@ -59,6 +68,7 @@ class Host:
         self._journals: dict[str, Journal] = {}
         self._products: dict[str, Product] = {}
         self._apps: dict[str, FaultyApp] = {}
+        self.mutations = Mutations()
         for name in PRODUCTS:
             self._build(name)
         self._shutdown = asyncio.Event()
@@ -69,7 +79,11 @@ class Host:
         product, journal = build_product(server_kind, settings, self._settings.journal_path(name))
         self._journals[name] = journal
         self._products[name] = product
-        self._apps[name] = FaultyApp(product.app)
+        rewrite = _REWRITES.get(name)
+        app = product.app
+        if rewrite is not None:
+            app = MutatingApp(app, self.mutations, rewrite)
+        self._apps[name] = FaultyApp(app)
 
     def _default_settings(self) -> dict[str, dict[str, Any]]:
         """How the products find each other: the guide's architecture, on this process' ports."""

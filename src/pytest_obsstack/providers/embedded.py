@@ -235,6 +235,20 @@ class EmbeddedControl:
         result: list[dict[str, Any]] = self._call("POST", "/scrape", params=params)
         return result
 
+    def mutate(self, rule: Mapping[str, Any]) -> None:
+        """Change what arrives of one trace, or of one app's metrics, until ``end_mutation``."""
+        self._call("PUT", "/mutations", json=dict(rule))
+
+    def mutation(self, trace_id: str) -> dict[str, Any] | None:
+        """What the mutation of the trace has ``changed`` so far; ``None`` where there is none."""
+        found: dict[str, Any] | None = self._call("GET", f"/mutations/{trace_id}")
+        return found
+
+    def end_mutation(self, trace_id: str) -> list[str]:
+        """Leave the trace's telemetry as it is from now on; what was changed until now."""
+        found: dict[str, Any] | None = self._call("DELETE", f"/mutations/{trace_id}")
+        return [] if found is None else found["changed"]
+
     def close(self) -> None:
         self._client.close()
 

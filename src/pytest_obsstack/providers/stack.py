@@ -137,6 +137,18 @@ class Stack:
         """Let Prometheus scrape now; job, instance, health and error of each target."""
         return self._injection("scrape").scrape(job)
 
+    def mutate(self, rule: Mapping[str, Any]) -> None:
+        """Change what arrives of one trace: the faults of ``--obs-mutate``."""
+        self._injection("mutate").mutate(rule)
+
+    def mutation(self, trace_id: str) -> Mapping[str, Any] | None:
+        """What the mutation of that trace has met so far."""
+        return self._injection("mutation").mutation(trace_id)
+
+    def end_mutation(self, trace_id: str) -> list[str]:
+        """End it; what was changed, in a few words each."""
+        return self._injection("end_mutation").end_mutation(trace_id)
+
     @property
     def steerable(self) -> bool:
         """True where requests can be made to fail and a scrape asked for."""
