@@ -96,14 +96,18 @@ class Repo(Project):
         self.write("conftest.py", CONFTEST)
         self.write("pytest.ini", "[pytest]\n")
 
-    def begin(self, *arguments: str, env: Mapping[str, str] | None = None, workers: int = 0) -> subprocess.Popen[str]:
+    def begin(
+        self, *arguments: str, env: Mapping[str, str] | None = None, workers: int = 0
+    ) -> subprocess.Popen[str]:
         """Start pytest on a stack of containers."""
         use = [f"--obs-use={choice}" for choice in USE]
         files = [f"--obs-compose-file={file}" for file in self.files]
         options = ["--obs-stack=compose", *use, *files, *arguments]
         return self.start(*options, env=env, workers=workers)
 
-    def pytest(self, *arguments: str, env: Mapping[str, str] | None = None, workers: int = 0) -> Ended:
+    def pytest(
+        self, *arguments: str, env: Mapping[str, str] | None = None, workers: int = 0
+    ) -> Ended:
         """Run pytest on a stack of containers to its end."""
         return finished(self.begin(*arguments, env=env, workers=workers))
 
@@ -115,10 +119,16 @@ class Repo(Project):
         ports = [f"--port={name}={free_port()}" for name in parts]
         return self.cli("up", "--stack=compose", *use, *files, *ports, *arguments)
 
+    def begin_obsstack(
+        self, *arguments: str, env: Mapping[str, str] | None = None
+    ) -> subprocess.Popen[str]:
+        """Start ``obsstack``."""
+        program = str(Path(sys.executable).with_name("obsstack"))
+        return self._popen([program, *arguments], env or {})
+
     def cli(self, *arguments: str, env: Mapping[str, str] | None = None) -> Ended:
         """Run ``obsstack`` to its end."""
-        program = str(Path(sys.executable).with_name("obsstack"))
-        return finished(self._popen([program, *arguments], env or {}))
+        return finished(self.begin_obsstack(*arguments, env=env))
 
     def projects(self) -> list[str]:
         """Of every run so far."""
@@ -154,5 +164,8 @@ def errors(run: Ended, folder: Path) -> str:
     """The texts of the errors that pytest shows, without what differs from run to run."""
     from tests.unit.providers.compose.support import normalised
 
-    lines = [line[4:] for line in run.lines if line.startswith("E   ")]
+    # The result of a test stands on a line of its own where progress was told.
+    lines = [
+        line[4:] for line in run.lines if line.startswith("E   ") and not line.endswith("%]")
+    ]
     return normalised("\n".join(lines), folder)

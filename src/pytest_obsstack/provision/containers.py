@@ -101,7 +101,7 @@ def open_containers(wanted: Wanted) -> StackState:
         except PortsTaken as taken:
             take_down(project.compose, reaper)
             if attempt == PORT_CHOICES - 1:
-                raise start_failure(project.compose, str(taken)) from taken
+                raise start_failure(project.compose, str(taken)) from None
         except BaseException:
             _clean_up(project.compose)
             raise
@@ -374,4 +374,4 @@ def _missing(compose: ComposeState) -> list[str]:
             expected=f"Compose lists the containers of project {compose.compose.project}",
             found=reason(failed.output),
             advice="start the engine again; --obs-stack=embedded needs none",
-        ) from failed
+        ) from None

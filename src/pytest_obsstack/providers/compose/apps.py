@@ -196,7 +196,7 @@ class AppContainers:
                 return self._up(spec, endpoints, name, wanted, planned=wanted == port)
             except PortsTaken as taken:
                 if fixed_port or attempt == PORT_CHOICES - 1:
-                    raise start_failure(self._compose, str(taken)) from taken
+                    raise start_failure(self._compose, str(taken)) from None
                 wanted = free_port()
         raise AssertionError("unreachable")
 
@@ -280,7 +280,7 @@ class AppContainers:
                 expected=f"`compose run {_service(spec)}` succeeds",
                 found=failed.last_lines[-1] if failed.last_lines else "no output",
                 log_lines=failed.last_lines,
-            ) from failed
+            ) from None
         return app
 
     def _ready(self, app: AppContainer, companions: Mapping[str, AppContainer]) -> AppContainer:

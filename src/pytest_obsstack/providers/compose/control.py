@@ -100,7 +100,7 @@ class ComposeControl:
                 found=lines[-1] if lines else "it failed without a word",
                 advice="`obsstack status` tells which containers there are",
                 log_lines=lines,
-            ) from failed
+            ) from None
 
     def _await_answer(self, component: str) -> None:
         url = self._state.ready_urls.get(component)

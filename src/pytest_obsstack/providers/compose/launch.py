@@ -78,9 +78,9 @@ def start(compose: Compose, services: Sequence[str], timeout_s: float) -> None:
         )
     except ComposeFailed as failed:
         if port_taken(failed.output) is not None:
-            raise PortsTaken(failed.output) from failed
+            raise PortsTaken(failed.output) from None
         save_logs(compose, Path(compose.folder) / "logs")
-        raise start_failure(compose, failed.output) from failed
+        raise start_failure(compose, failed.output) from None
 
 
 def wait_ready(

@@ -89,7 +89,7 @@ def remove(engine: Engine, leftover: Leftover) -> None:
             expected="its containers, networks and volumes are gone",
             found=failed.found,
             advice=f"{' '.join(compose.down_command())}",
-        ) from failed
+        ) from None
 
 
 def _nothing(engine: Engine, project: str = "") -> Compose:
