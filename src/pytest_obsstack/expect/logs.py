@@ -10,6 +10,7 @@ from pytest_obsstack.expect.fence import logs_settled
 from pytest_obsstack.expect.hops import log_hops
 from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, Containing, given
 from pytest_obsstack.expect.question import Question
+from pytest_obsstack.expect.soft import Expectations
 
 if TYPE_CHECKING:
     import re
@@ -20,7 +21,7 @@ _LEVEL_NAMES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _TITLE_WIDTH = 100
 
 
-class LogExpectations:
+class LogExpectations(Expectations):
     """``obs.logs``: the log lines that carry this test's trace id."""
 
     def __init__(self, context: Context) -> None:

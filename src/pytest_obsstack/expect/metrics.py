@@ -21,6 +21,7 @@ from pytest_obsstack.expect.matching import describe_value
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
 from pytest_obsstack.expect.selector import name_of, own_selector
+from pytest_obsstack.expect.soft import Expectations
 from pytest_obsstack.waiting import until
 
 FIRST_EXPORT_S = 0.5
@@ -40,7 +41,7 @@ class Increase:
         return f"{self.labels.get('__name__', '')}{{{shown}}} +{self.amount:g}"
 
 
-class MetricExpectations:
+class MetricExpectations(Expectations):
     """``obs.metrics``: what this test has added to counters and histograms."""
 
     def __init__(self, context: Context) -> None:

@@ -12,6 +12,7 @@ from pytest_obsstack.expect.logs import LogExpectations
 from pytest_obsstack.expect.metrics import MetricExpectations
 from pytest_obsstack.expect.nowhere import expect_nowhere
 from pytest_obsstack.expect.sentry import SentryExpectations
+from pytest_obsstack.expect.soft import Expectations, SoftBlock
 from pytest_obsstack.expect.traces import TraceExpectations
 from pytest_obsstack.record.exchanges import Exchange
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.wire.trace_context import TraceContext
 
 
-class Probe:
+class Probe(Expectations):
     """The fixture ``obs``: a client of the app whose requests all carry this test's trace id.
 
     ``sentry``, ``traces``, ``logs`` and ``metrics`` hold the expectations on what they caused.
@@ -161,6 +162,16 @@ class Probe:
         """
         __tracebackhide__ = True
         expect_nowhere(self._context, text)
+
+    def soft(self) -> SoftBlock:
+        """``with obs.soft():`` goes on after an expectation that is not met, and tells all at its end.
+
+        One ``AssertionError`` with each mismatch and the test's line. ``CannotTell``, a plain
+        ``assert`` and any other error end the block at once, with what was collected so far; so
+        does using what an unmet expectation should have returned. Inner blocks report with the
+        outermost one.
+        """
+        return SoftBlock()
 
     def links(self) -> list[tuple[str, str]]:
         """Where to look at this test's telemetry, for reports: name and URL."""

@@ -9,6 +9,7 @@ from pytest_obsstack.expect.fence import errors_settled
 from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
 from pytest_obsstack.expect.question import Question
 from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
+from pytest_obsstack.expect.soft import Expectations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 
 
-class SentryExpectations:
+class SentryExpectations(Expectations):
     """``obs.sentry``: what of this test's trace must be, or must not be, in the error tracker.
 
     Every expected field may be a value, a compiled regular expression, a callable, ``None`` (must

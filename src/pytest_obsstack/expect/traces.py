@@ -11,6 +11,7 @@ from pytest_obsstack.expect.fence import spans_settled
 from pytest_obsstack.expect.hops import span_hops
 from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
 from pytest_obsstack.expect.question import Question
+from pytest_obsstack.expect.soft import Expectations
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.spans import Span
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _NOT_ERRORS = (None, "", "ok", "unset", "unknown")
 
 
-class TraceExpectations:
+class TraceExpectations(Expectations):
     """``obs.traces``: the OpenTelemetry spans of this test's trace.
 
     Spans that Sentry's own SDK sends belong to its transactions: ``obs.sentry.expect_transaction``.
