@@ -60,8 +60,9 @@ def _components(state: StackState) -> dict[str, Product]:
         stand_in = told is not None
         alias = told or (tracker if name == "sentry" else None)
         described = Product(product_name(name, alias), product.version, stand_in)
-        # The tag of an image need not be a version.
-        found[name] = described if stand_in else _asked(name, described, state.endpoints)
+        # A stand-in's label tells its version; the tag of an image need not be one.
+        labelled = product.stands_in_for is not None
+        found[name] = described if labelled else _asked(name, described, state.endpoints)
     return found
 
 

@@ -120,12 +120,12 @@ def test_an_embedded_server_is_named_after_what_it_stands_in_for(answers: Answer
 def test_our_own_server_as_an_image_is_a_stand_in_for_sentry_without_a_label(
     answers: Answers,
 ) -> None:
-    answers("sentry", "never asked")
+    answers("sentry", "26.8.0-embedded")
     ran = what_ran(
         state(ProductState(URL, "local"), tracker="lite", flavour="embedded"),
         Options(stack="compose"),
     )
-    assert ran.products["sentry"] == Product("Sentry", "local", stand_in=True)
+    assert ran.products["sentry"] == Product("Sentry", "26.8.0-embedded", stand_in=True)
 
 
 def test_a_tracker_is_named_as_it_was_chosen_and_tells_its_version(answers: Answers) -> None:
