@@ -39,6 +39,7 @@ def table_sections() -> dict[str, str]:
         "capabilities": tables.capabilities_table(),
         "trackers": tables.trackers_table(),
         "ordering": tables.ordering_table(),
+        "memory": tables.memory_table(),
         "fences": tables.fences_table(),
         "layers": tables.layers_table(),
         **servers.sections(),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from docs.sections import codes, table
 from pytest_obsstack.clients.sentry.open import traits_of
@@ -21,6 +24,7 @@ from pytest_obsstack.endpoints import (
 )
 from pytest_obsstack.expect import fence
 from pytest_obsstack.options import CHOICES, TABLE, Option, Options
+from pytest_obsstack.providers.app import stack_folder
 from pytest_obsstack.providers.attach import attach, capabilities
 from pytest_obsstack.providers.capabilities import EMBEDDED, MEANINGS
 from pytest_obsstack.providers.compose.command import Compose
@@ -145,6 +149,53 @@ def ordering_table() -> str:
             nothing = f"nothing: {ordering.unproven}"
             rows.append((f"`{name}`", nothing, f"`CannotTell`: {ordering.instead}"))
     return table(("tracker", "what proves that no error will follow", "absence"), rows)
+
+
+def memory_table() -> str:
+    """The limits of memory that the compose files set, and their sum, by tracker."""
+    stack = stack_folder()
+    own = yaml.safe_load((stack / "docker-compose.yml").read_text("utf-8"))["services"]
+    limits: dict[str, dict[str, int]] = {}
+    for tracker in TRACKERS:
+        override = stack / f"docker-compose.{tracker}.yml"
+        laid_over = _Override.services(override) if override.exists() else {}
+        limits[tracker] = {
+            name: _mebibytes(laid_over.get(name, {}).get("mem_limit", service["mem_limit"]))
+            for name, service in own.items()
+            # Of what a tracker does not need, its file changes the profiles.
+            if "profiles" not in laid_over.get(name, {})
+        }
+    rows = [
+        (f"`{name}`", *(f"{of[name]} MiB" if name in of else "–" for of in limits.values()))
+        for name in own
+    ]
+    sums = (f"**{sum(of.values()) / 1024:.1f} GiB**" for of in limits.values())
+    return table(("service", *(f"`{name}`" for name in TRACKERS)), [*rows, ("**all**", *sums)])
+
+
+def _mebibytes(limit: str) -> int:
+    return int(limit[:-1]) * {"m": 1, "g": 1024}[limit[-1]]
+
+
+class _Override(yaml.SafeLoader):
+    """Reads a compose file's own tags (``!override``, ``!reset``) as if they were not there."""
+
+    @classmethod
+    def services(cls, path: Path) -> dict[str, Any]:
+        content = yaml.load(path.read_text("utf-8"), cls)  # noqa: S506 - a SafeLoader
+        found: dict[str, Any] = content["services"]
+        return found
+
+
+def _untagged(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> object:
+    if isinstance(node, yaml.MappingNode):
+        return loader.construct_mapping(node, deep=True)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_scalar(node) if isinstance(node, yaml.ScalarNode) else None
+
+
+_Override.add_multi_constructor("!", _untagged)
 
 
 def _yes(condition: bool) -> str:  # noqa: FBT001 - a cell
