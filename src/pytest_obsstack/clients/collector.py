@@ -29,6 +29,7 @@ _METRIC = re.compile(
     r"(accepted|refused|failed|sent|send_failed|enqueue_failed)_"
     r"(spans|metric_points|log_records)(?:_total)?$"
 )
+_QUEUE = re.compile(r"otelcol_exporter_queue_(?:capacity|size)$")
 # The text exposition format: name, labels, value, perhaps a timestamp.
 _LINE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
@@ -81,6 +82,12 @@ class CollectorReading:
     """By receiver (``otlp``) and signal, all transports together."""
     exporters: Mapping[tuple[str, Signal], Counts]
     """By exporter (``otlp_http/sentry``) and signal."""
+    queues: frozenset[str] = frozenset()
+    """The exporters that have a sending queue."""
+
+    def has_queue(self, exporter: str) -> bool:
+        """Whether the exporter lets items wait, and may send later ones before earlier ones."""
+        return exporter in self.queues
 
     def received(self, signal: Signal) -> Counts:
         """The sum over all receivers."""
@@ -94,6 +101,7 @@ class CollectorReading:
         return CollectorReading(
             _difference(self.receivers, earlier.receivers),
             _difference(self.exporters, earlier.exporters),
+            self.queues,
         )
 
 
@@ -148,23 +156,26 @@ def parse_metrics(text: str) -> CollectorReading:
     """The counters of a page in the Prometheus text format, with or without ``_total``."""
     receivers: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
     exporters: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
+    queues: set[str] = set()
     for line in text.splitlines():
         if not line or line.startswith("#"):
             continue
         match = _LINE.match(line)
         if match is None:
             raise unexpected("the collector's metrics", "the Prometheus text format", line)
+        labels = dict(_LABEL.findall(match[2] or ""))
+        if _QUEUE.match(match[1]):
+            queues.add(labels.get("exporter", ""))
         metric = _METRIC.match(match[1])
         if metric is None:
             continue
         side, what, signal = metric.groups()
-        labels = dict(_LABEL.findall(match[2] or ""))
         table = receivers if side == "receiver" else exporters
         key = (labels.get(side, ""), _signal(signal))
         # A receiver's `failed` are refusals by its own fault: for the sender the same.
         name = "refused" if what == "failed" else what
         table[key] += Counts(**{name: int(float(match[3]))})
-    return CollectorReading(dict(receivers), dict(exporters))
+    return CollectorReading(dict(receivers), dict(exporters), frozenset(queues))
 
 
 def _signal(name: str) -> Signal:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pytest_obsstack.providers.app import SIGNALS
+from pytest_obsstack.record.asserted import AssertedFacts
 from pytest_obsstack.record.exchanges import Exchange, Exchanges
 
 if TYPE_CHECKING:
@@ -39,7 +40,15 @@ class AppFacts:
     reaches: Endpoints | None = None
     """The stack as the app reaches it, from a container for instance; ``None``: as tests do."""
     signals: frozenset[str] = SIGNALS
-    """What the app reports: of ``errors``, ``spans``, ``logs``, ``metrics``."""
+    """What the app reports: of ``errors``, ``spans``, ``logs``, ``metrics``, ``sentry_logs``."""
+    background_threads: bool = False
+    """Whether it goes on reporting after a response."""
+    ends_after_body: bool = False
+    """Whether transactions and spans of streamed responses end after the body."""
+    sentry_queue_size: int = 5000
+    """How many envelopes its Sentry SDK lets wait."""
+    processes: int = 1
+    """How many processes answer its requests, each an instance of its own."""
 
 
 @dataclass
@@ -52,6 +61,9 @@ class AppHistory:
     """A metric that the app is known to export."""
     queue_overflows: int | None = None
     """Items that SDKs of this project have reported as dropped for a full queue, as last seen."""
+    unsettled: list[tuple[str, float]] = field(default_factory=list)
+    """Earlier tests whose errors may have been under way when they ended: trace id, and when the
+    last response ended (Unix seconds)."""
 
 
 @dataclass
@@ -73,7 +85,14 @@ class Context:
     """Unix seconds from which on the counts of a shared app are this test's."""
     overflows_before: int = 0
     """``history.queue_overflows`` when the test began."""
+    accepted_before: int | None = None
+    """How many items the error tracker had accepted when the test began; None: it does not tell."""
+    background_ends: dict[str, int] = field(default_factory=dict)
+    """By signal: how many requests there were when the end of the background work was seen."""
+    background_ended_s: float = 0.0
+    """When it was last seen (Unix seconds)."""
     exchanges: Exchanges = field(default_factory=Exchanges)
+    asserted: AssertedFacts = field(default_factory=AssertedFacts)
 
     @property
     def trace_id(self) -> str:
@@ -92,7 +111,7 @@ class Context:
         """
         if any(exchange.handed_out for exchange in self.exchanges.all):
             return time.time()
-        return self.exchanges.last_ended_s or self.started_s
+        return max(self.exchanges.last_ended_s or self.started_s, self.background_ended_s)
 
     @property
     def since_ns(self) -> int:

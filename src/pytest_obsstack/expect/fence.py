@@ -21,18 +21,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
-from pytest_obsstack.expect.context import AppFacts, Context
+from pytest_obsstack.expect.collector_queue import waiting_in_collector
+from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.sdk_queue import lost_in_queue
+from pytest_obsstack.expect.settled import Fenced, Settled, never_tells
 from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.spans import Span, SpanStore
-    from pytest_obsstack.expect.clients import Clients
 
-OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
+__all__ = ["Settled", "errors_settled", "logs_settled", "never_tells", "spans_settled"]
 
 _LET_IT_TRACE = (
     "let the app trace each request (traces_sample_rate=1.0): its transaction is the proof that "
@@ -40,62 +41,25 @@ _LET_IT_TRACE = (
 )
 
 
-@dataclass(frozen=True)
-class Settled:
-    """Whether arrival is proven; ``reason`` says why not."""
-
-    reason: str | None = None
-    polls: int = 1
-    """0 where waiting could not have helped."""
-    waited_s: float = 0.0
-    advice: str | None = None
-    """What the usual cause is and what to do, where the reason has one."""
-
-    @property
-    def proven(self) -> bool:
-        return self.reason is None
-
-
 def errors_settled(context: Context) -> Settled:
-    """Each request's transaction has arrived, and no SDK has reported an overflow since.
+    """Each request's transaction has arrived, and no queue of an SDK can have overflowed.
 
     Never proven where the error tracker does not show a transaction after the errors before it.
     """
     ordering = context.clients.sentry.traits.ordering
     if not ordering.settles_errors:
         return Settled(ordering.unproven, polls=0, advice=ordering.instead)
-    settled = _fence(context, "transaction", "", lambda: _transactions(context), _LET_IT_TRACE)
+    settled = _fence(
+        context, "errors", "transaction", "", lambda: _transactions(context), _LET_IT_TRACE
+    )
     if not settled.proven:
         return settled
-    context.history.queue_overflows = queue_overflows(context.clients)
-    # Since the test began, and not since the last look: asking twice gives the same answer.
-    lost = context.history.queue_overflows - context.overflows_before
-    if lost > 0:
-        return Settled(
-            f"the SDK reported that it dropped {lost} items because its queue was full "
-            "(raise transport_queue_size)",
-            polls=0,
-        )
-    return settled
-
-
-def queue_overflows(clients: Clients) -> int:
-    """How many items the SDKs of the project have dropped so far because their queue was full.
-
-    None where the error tracker does not tell; there, ``errors_settled`` is never proven.
-    """
-    if not clients.sentry.traits.counts_outcomes:
-        return 0
-    return sum(
-        outcome.quantity
-        for outcome in clients.sentry.outcomes()
-        if outcome.outcome == "client_discard" and outcome.reason in OVERFLOW_REASONS
-    )
+    return lost_in_queue(context) or settled
 
 
 def spans_settled(context: Context, store: SpanStore | None = None) -> Settled:
     """Each request's SERVER span has arrived in ``store``, by default the one that is asked."""
-    unknown = never_tells(context)
+    unknown = never_tells(context, "spans")
     if unknown is not None:
         return unknown
     if store is None and not context.clients.span_stores:
@@ -107,14 +71,19 @@ def spans_settled(context: Context, store: SpanStore | None = None) -> Settled:
         )
     asked = context.clients.traces if store is None else store
     where = f" in {asked.store_name}"
-    return _fence(context, "server span", where, lambda: _server_spans(context, asked))
+    settled = _fence(context, "spans", "server span", where, lambda: _server_spans(context, asked))
+    return waiting_in_collector(context, "spans", asked.store_name, settled)
 
 
 def logs_settled(context: Context) -> Settled:
     """The last record of each request has arrived, or the log exporter's delay has passed."""
-    unknown = never_tells(context)
+    unknown = never_tells(context, "logs")
     if unknown is not None:
         return unknown
+    return waiting_in_collector(context, "log_records", "Loki", _records_arrived(context))
+
+
+def _records_arrived(context: Context) -> Settled:
     if context.app.last_log_line is None:
         return _log_delay_passed(context)
     expected = {context.app.service: len(context.answered)}
@@ -154,79 +123,9 @@ def logs_settled(context: Context) -> Settled:
     return Settled(None, waited.polls, waited.waited_s)
 
 
-def metrics_settled(context: Context, after_s: float, *, timeout_s: float | None = None) -> Settled:
-    """Prometheus holds a sample that the app took at ``after_s`` (Unix seconds) or later.
-
-    The collector passes the app's own sample times on, so one look proves both that the app has
-    exported and that a scrape has stored it.
-    """
-    newest: float | None = None
-
-    def poll() -> bool | None:
-        nonlocal newest
-        if context.stack.steerable:
-            context.stack.scrape("otel-collector")
-        newest = newest_sample_s(context)
-        return True if newest is not None and newest >= after_s else None
-
-    waited = until(poll, timeout_s=context.timeout_s if timeout_s is None else timeout_s)
-    if waited.value:
-        return Settled(None, waited.polls, waited.waited_s)
-    if newest is None:
-        reason = f"Prometheus has no sample of {_instance(context.app)}"
-    else:
-        reason = (
-            f"the newest sample of {_instance(context.app)} in Prometheus is "
-            f"{after_s - newest:.2f} s older than the last response"
-        )
-    return Settled(reason, waited.polls, waited.waited_s)
-
-
-def newest_sample_s(context: Context, at_s: float | None = None) -> float | None:
-    """Time of the app's newest sample (Unix seconds), now or as it was known at ``at_s``."""
-    name = context.history.metric_name
-    if name is None:
-        name = context.history.metric_name = _any_metric_name(context)
-    if name is None:
-        return None
-    result = context.clients.prometheus.query(
-        f"max(timestamp({name}{{{_own_matcher(context.app)}}}))", time_s=at_s
-    )
-    return result.series[0].last.value if result.series else None
-
-
-def _any_metric_name(context: Context) -> str | None:
-    """A metric of the app itself; an exporter sends all of them at one time, so any will do."""
-    # target_info, like what Prometheus adds, has the time of the scrape and not of the app.
-    matcher = f'{{{_own_matcher(context.app)},__name__!~"target_info|up|scrape_.+"}}'
-    series = context.clients.prometheus.series(matcher)
-    return min((labels["__name__"] for labels in series), default=None)
-
-
-def _own_matcher(app: AppFacts) -> str:
-    return f'instance="{app.instance}"' if app.instance else f'job="{app.service}"'
-
-
-def _instance(app: AppFacts) -> str:
-    return app.instance or app.service
-
-
-def never_tells(context: Context) -> Settled | None:
-    """The reason for which no fence can prove anything, however long it waits."""
-    if not context.exchanges.all:
-        return Settled("no request of this test is known, so there is nothing to wait for", polls=0)
-    for exchange in context.exchanges.all:
-        if exchange.status is None and not exchange.handed_out:
-            return Settled(
-                f"{exchange.method} {exchange.path} got no response, so the app may still be at "
-                "work on it",
-                polls=0,
-            )
-    return None
-
-
 def _fence(
     context: Context,
+    signal: Fenced,
     what: str,
     where: str,
     look: Callable[[], tuple[Sequence[Span], Sequence[Span]]],
@@ -236,7 +135,7 @@ def _fence(
 
     ``look`` gives the spans with which services begin their parts of the trace, and the calls.
     """
-    unknown = never_tells(context)
+    unknown = never_tells(context, signal)
     if unknown is not None:
         return unknown
     missing = ""

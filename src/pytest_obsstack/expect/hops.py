@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.expect.collector_queue import EXPORTERS
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.mismatch import plural
 from pytest_obsstack.record.hops import Hop
@@ -19,15 +20,12 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.collector import Signal
     from pytest_obsstack.clients.spans import SpanStore
 
-_SPAN_EXPORTERS = {"Sentry": "otlp_http/sentry", "Tempo": "otlp_http/tempo"}
-"""Exporters of stack/otel-collector-config.yaml, by the store that they send to."""
-
 
 def span_hops(context: Context, store: SpanStore | None = None) -> tuple[Hop, ...]:
     """From the app over the collector to ``store``, by default the one that is asked for spans."""
     asked = context.clients.traces if store is None else store
     name = asked.store_name
-    exporter = _SPAN_EXPORTERS[name]
+    exporter = EXPORTERS[name]
     return _otlp_hops(context, "spans", exporter, name, lambda _: _spans_in(asked, context))
 
 

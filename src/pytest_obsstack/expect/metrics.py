@@ -15,13 +15,15 @@ from typing import Any
 
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.context import Context
-from pytest_obsstack.expect.fence import metrics_settled, never_tells, newest_sample_s
 from pytest_obsstack.expect.hops import metric_hops
 from pytest_obsstack.expect.matching import describe_value
+from pytest_obsstack.expect.metric_fence import metrics_settled, newest_sample_s
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
-from pytest_obsstack.expect.selector import name_of, own_selector
+from pytest_obsstack.expect.selector import label_names, name_of, own_selector
 from pytest_obsstack.expect.soft import Expectations
+from pytest_obsstack.expect.settled import never_tells
+from pytest_obsstack.record.asserted import How
 from pytest_obsstack.waiting import until
 
 FIRST_EXPORT_S = 0.5
@@ -87,6 +89,8 @@ class MetricExpectations(Expectations):
                     look=self._links(own),
                 )
             )
+        how: How = "absent" if by == 0 else "present"
+        self._context.asserted.add("metric", how, label_names(selector), [selector])
         return total
 
     def expect_no_increase(self, selector: str) -> None:
@@ -94,7 +98,7 @@ class MetricExpectations(Expectations):
         __tracebackhide__ = True
         self._need_exactness(f"expect_no_increase({selector!r})")
         own = own_selector(selector, self._context.app.instance)
-        settled = never_tells(self._context) or metrics_settled(
+        settled = never_tells(self._context, "metrics") or metrics_settled(
             self._context, self._context.last_ended_s
         )
         if not settled.proven:
@@ -106,7 +110,9 @@ class MetricExpectations(Expectations):
             )
         self._need_metric(own)
         increases = [i for i in self._increases(own) if i.amount]
-        if increases:
+        if not increases:
+            self._context.asserted.add("metric", "absent", label_names(selector), [selector])
+        else:
             fail(
                 Mismatch(
                     summary="A metric increased that must not.",
@@ -149,6 +155,7 @@ class MetricExpectations(Expectations):
                     look=self._links(promql),
                 )
             )
+        self._context.asserted.add("metric", "present", label_names(promql), [promql])
         return waited.value
 
     # ---- how

@@ -16,10 +16,10 @@ from pytest_obsstack.expect.fence import (
     Settled,
     errors_settled,
     logs_settled,
-    metrics_settled,
     spans_settled,
 )
 from pytest_obsstack.expect.hops import log_hops, metric_hops, span_hops
+from pytest_obsstack.expect.metric_fence import metrics_settled
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
 from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
@@ -68,6 +68,7 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
         )
     if unproven is not None:
         raise unproven
+    context.asserted.add("text", "absent", (), [wanted] if isinstance(wanted, str) else [])
 
 
 def _fences(context: Context) -> list[_Fence]:

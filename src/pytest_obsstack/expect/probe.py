@@ -13,6 +13,7 @@ from pytest_obsstack.expect.metrics import MetricExpectations
 from pytest_obsstack.expect.nowhere import expect_nowhere
 from pytest_obsstack.expect.sentry import SentryExpectations
 from pytest_obsstack.expect.soft import Expectations, SoftBlock
+from pytest_obsstack.expect.streaming import is_streamed
 from pytest_obsstack.expect.traces import TraceExpectations
 from pytest_obsstack.record.exchanges import Exchange
 
@@ -131,13 +132,24 @@ class Probe(Expectations):
         headers = {**trace.headers(), **(options.pop("headers", None) or {})}
         started_s = time.time()
         status: int | None = None
+        streamed = False
         try:
             response = self._client.request(method, self.url + path, headers=headers, **options)
             status = response.status_code
+            streamed = is_streamed(response)
         finally:
             ended_s = time.time()
             self._context.exchanges.all.append(
-                Exchange(method, path, status, trace.span_id, started_s, ended_s, self._decided)
+                Exchange(
+                    method,
+                    path,
+                    status,
+                    trace.span_id,
+                    started_s,
+                    ended_s,
+                    self._decided,
+                    streamed=streamed,
+                )
             )
         return response
 
@@ -162,6 +174,40 @@ class Probe(Expectations):
         """
         __tracebackhide__ = True
         expect_nowhere(self._context, text)
+
+    def expect_background_end(
+        self, *, transaction: Any = None, span: Any = None, line: Any = None
+    ) -> None:
+        """What the app reports last of its background work has arrived.
+
+        For an ``AppSpec`` with ``background_threads``: from then on absence can be asserted, of
+        errors by a ``transaction``, of spans by a ``span``, of log records by a ``line``, each
+        named as in ``expect_transaction``, ``expect_span`` and ``expect_line``; of metrics by any
+        of them. The next request calls it into question again. Raises ``AssertionError`` at the
+        deadline.
+        """
+        __tracebackhide__ = True
+        if transaction is None and span is None and line is None:
+            raise ObsstackError(
+                "expect_background_end was given nothing to wait for.",
+                expected="transaction=, span= or line=: what the background work reports last",
+                found="none of them",
+            )
+        if transaction is not None:
+            self.sentry.expect_transaction(transaction)
+            self._background_ended("errors")
+        if span is not None:
+            self.traces.expect_span(span)
+            self._background_ended("spans")
+        if line is not None:
+            self.logs.expect_line(line)
+            self._background_ended("logs")
+
+    def _background_ended(self, signal: str) -> None:
+        context = self._context
+        for name in (signal, "metrics"):
+            context.background_ends[name] = len(context.exchanges.all)
+        context.background_ended_s = time.time()
 
     def soft(self) -> SoftBlock:
         """``with obs.soft():`` goes on after an expectation that is not met, and tells all at its end.

@@ -11,12 +11,26 @@ from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import Settled
 from pytest_obsstack.expect.matching import Candidate, describe_value, differences, nearest
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
+from pytest_obsstack.record.asserted import field_names
 from pytest_obsstack.record.hops import Hop
 from pytest_obsstack.waiting import Waited, until
 
 T = TypeVar("T")
 
 KEEP = "keep the stack: --obs-keep-stack"
+
+
+@dataclass(frozen=True)
+class Shortfall:
+    """In what all that has arrived, taken together, is not as expected."""
+
+    expected: str
+    found: str
+    nearest: Candidate | None = None
+    others: tuple[str, ...] = ()
+    advice: str | None = None
+    final: bool = False
+    """Whether nothing that may still arrive can make it good: there is too much of something."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +69,8 @@ class Question(Generic[T]):
         waited = until(poll, timeout_s=context.timeout_s)
         if waited.value is None:
             fail(self._missed(context, expected, candidates, waited))
+        names = self._names([waited.value])
+        context.asserted.add(self.noun, "present", field_names(expected), names)
         return waited.value
 
     def _missed(
@@ -82,6 +98,7 @@ class Question(Generic[T]):
         titles = self._matching(expected)
         if not titles:
             self._require(outcome, context, f"assert that there is no {self.noun}")
+            context.asserted.add(self.noun, "absent", field_names(expected))
         else:
             fail(
                 Mismatch(
@@ -105,7 +122,63 @@ class Question(Generic[T]):
         """Everything of this test's trace, once arrival is proven settled."""
         __tracebackhide__ = True
         self._require(self.settle(context), context, f"count the {self.noun}s")
-        return tuple(self.fetch())
+        found = tuple(self.fetch())
+        context.asserted.add(self.noun, "all", (), self._names(found))
+        return found
+
+    def _names(self, things: Sequence[T]) -> list[str]:
+        """What the self-check finds them again by: the names of spans, the texts of lines."""
+        fields = [self.fields(thing) for thing in things]
+        names = [each.get("name", each.get("line")) for each in fields]
+        return list(dict.fromkeys(name for name in names if isinstance(name, str)))
+
+    def together(
+        self,
+        context: Context,
+        judge: Callable[[Sequence[T]], Shortfall | None],
+        *,
+        summary: str,
+        purpose: str | None = None,
+    ) -> tuple[T, ...]:
+        """All that arrived, once ``judge`` finds no fault with it; else fails with ``summary``.
+
+        Polls until the deadline. With a ``purpose`` (as in "Cannot …") it is asked once, after
+        arrival is proven settled; where that is not, only a final shortfall is told.
+        """
+        __tracebackhide__ = True
+        things: tuple[T, ...] = ()
+        shortfall: Shortfall | None = None
+
+        def look() -> bool | None:
+            nonlocal things, shortfall
+            things = tuple(self.fetch())
+            shortfall = judge(things)
+            return True if shortfall is None or shortfall.final else None
+
+        when = ""
+        if purpose is None:
+            waited = until(look, timeout_s=context.timeout_s)
+            when = f" within {waited.waited_s:.1f} s ({plural(waited.polls, 'poll')})"
+        else:
+            outcome = self.settle(context)
+            look()
+            if shortfall is None or not shortfall.final:
+                self._require(outcome, context, purpose)
+        if shortfall is not None:
+            fail(
+                Mismatch(
+                    summary=f"{summary}{'' if shortfall.final else when}.",
+                    expected=shortfall.expected,
+                    found=shortfall.found,
+                    nearest=shortfall.nearest,
+                    others=shortfall.others,
+                    # Of what is there already the way is of no interest.
+                    hops=() if shortfall.final else self.hops(context),
+                    advice=shortfall.advice,
+                    look=(*self.links(), KEEP),
+                )
+            )
+        return things
 
     def _require(self, outcome: Settled, context: Context, purpose: str) -> None:
         """Raise ``CannotTell`` unless the signal's fence is passed."""

@@ -13,6 +13,7 @@ _SELECTOR = re.compile(
         (?:\{{(?P<matchers>(?:[^{{}}"'`]|{_QUOTED})*)\}})?\s*""",
     re.VERBOSE,
 )
+_LABEL = re.compile(r"[{,]\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(?:=~|!~|!=|=)")
 _INSTANCE = re.compile(r"(?:^|,)\s*(?:instance|service_instance_id)\s*(?:=|!)")
 
 
@@ -44,3 +45,8 @@ def name_of(selector: str) -> str | None:
     """The metric name of a selector, where it has one in front of the braces."""
     match = _SELECTOR.fullmatch(selector)
     return match["name"] if match else None
+
+
+def label_names(promql: str) -> tuple[str, ...]:
+    """The labels that an expression matches by, in its order; the text of values is passed over."""
+    return tuple(dict.fromkeys(_LABEL.findall(re.sub(_QUOTED, "", promql))))

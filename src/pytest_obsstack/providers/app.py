@@ -26,7 +26,9 @@ _SHORT_DELAYS = {
 _LOOPBACK = "127.0.0.1,localhost,::1"
 
 SIGNALS = frozenset({"errors", "spans", "logs", "metrics"})
-"""What an app can report."""
+"""What an app reports, unless its spec says otherwise."""
+SENTRY_LOGS = "sentry_logs"
+"""A signal that few apps have: the structured logs of Sentry's SDK (``enable_logs``)."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class AppSpec:
     """``OTEL_SERVICE_NAME``."""
     signals: frozenset[str] = SIGNALS
     """What the app reports: of ``errors`` (over Sentry's SDK), ``spans``, ``logs`` and ``metrics``
-    (over OpenTelemetry). Only these are waited for, by ``expect_nowhere`` for instance."""
+    (over OpenTelemetry), and ``sentry_logs``, the structured logs of Sentry's SDK. Only these are
+    waited for, by ``expect_nowhere`` for instance."""
     environment: str = "production"
     release: str | None = "simple-app@1.0.0"
     ready_path: str = "/health"
@@ -65,8 +68,32 @@ class AppSpec:
 
     It is the fence of the logs: once it has arrived, so has all that the request logged before.
     """
-    log_delay_s: float = 0.25
-    """For an app without such a line: how long after a response its log records are exported."""
+    log_delay_s: float | None = None
+    """For an app without such a line: how long after a response its log records are exported.
+
+    By default the delay that it was told (``OTEL_BLRP_SCHEDULE_DELAY``) and a margin; five seconds,
+    the longest default of any SDK, for an app that somebody else has told.
+    """
+    background_threads: bool = False
+    """Whether it reports anything after a response, from threads or tasks of its own.
+
+    No request proves when these have ended, so absence can be asserted only after
+    ``obs.expect_background_end(…)``.
+    """
+    ends_after_body: bool = False
+    """Whether transactions and spans of streamed responses end after the body, as ASGI apps' do.
+
+    A WSGI app's end before it, so that what the making of the body reports may come later.
+    """
+    sentry_queue_size: int = 100
+    """How many envelopes its Sentry SDK lets wait (``transport_queue_size``); more are dropped.
+
+    Absence is asserted only where fewer than half of that can have been waiting.
+    """
+    processes: int | None = None
+    """How many processes answer its requests, each with a ``service.instance.id`` of its own that
+    begins with the one it was told. By default what its variable ``WEB_CONCURRENCY`` says, else 1.
+    """
     companions: Mapping[str, AppSpec] = field(default_factory=dict)
     """Services that the app calls, by the variable that tells the app their URL."""
 
@@ -98,7 +125,12 @@ def simple_app() -> AppSpec:
         *(sys.executable, "-m", "gunicorn"),
         *("-c", str(folder / "gunicorn.conf.py"), "--chdir", str(folder), "app:app"),
     ]
-    app = AppSpec(command=command, compose_service="app", last_log_line=r"^request finished")
+    app = AppSpec(
+        command=command,
+        compose_service="app",
+        last_log_line=r"^request finished",
+        sentry_queue_size=5000,
+    )
     inventory = replace(
         app, compose_service="inventory", service="inventory", release="inventory@1.0.0"
     )

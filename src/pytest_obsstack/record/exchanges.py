@@ -22,6 +22,8 @@ class Exchange:
     """False where the sampling decision was left to the app."""
     handed_out: bool = False
     """True for headers that were given to another client, of whose request nothing is known."""
+    streamed: bool = False
+    """Whether the body came in parts, its length unknown when it began."""
 
     def describe(self) -> str:
         """``GET /error (500)``."""

@@ -171,6 +171,15 @@ class FakePrometheus(Backend):
             series = self._selected(match[1], at_s, _LOOKBACK_S)
             newest = max((s.last.timestamp_s for s in series), default=None)
             found = [] if newest is None else [Series({}, (Sample(at_s, newest),))]
+        elif match := re.fullmatch(r"max by \(instance\) \(timestamp\((.*)\)\)", promql):
+            times: dict[str, float] = {}
+            for each in self._selected(match[1], at_s, _LOOKBACK_S):
+                instance = each.labels["instance"]
+                times[instance] = max(times.get(instance, 0.0), each.last.timestamp_s)
+            found = [
+                Series({"instance": instance}, (Sample(at_s, time_s),))
+                for instance, time_s in times.items()
+            ]
         elif match := re.fullmatch(r"(.*)\[(\d+)s\]", promql):
             found = self._selected(match[1], at_s, float(match[2]))
         else:
@@ -221,6 +230,7 @@ class FakeCollector(Backend):
             "metric_points": "prometheus",
         }
     )
+    queues: frozenset[str] = frozenset()
 
     def reading(self) -> CollectorReading:
         self.asked()
@@ -232,6 +242,7 @@ class FakeCollector(Backend):
                 )
                 for signal, exporter in self.exporters.items()
             },
+            self.queues,
         )
 
 
@@ -297,6 +308,7 @@ def app_facts(
     log: Sequence[str] = (),
     log_delay_s: float = 0.0,
     companions: tuple[AppFacts, ...] = (),
+    **more: Any,
 ) -> AppFacts:
     told = {"SENTRY_DSN": DSN, "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
     return AppFacts(
@@ -309,6 +321,7 @@ def app_facts(
         log_delay_s=log_delay_s,
         log_lines=lambda: list(log),
         companions=companions,
+        **more,
     )
 
 

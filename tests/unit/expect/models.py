@@ -172,5 +172,6 @@ def exchange(
     started_s: float = SENT_S,
     ended_s: float = SENT_S + 0.01,
     decided: bool = True,
+    **more: Any,
 ) -> Exchange:
-    return Exchange(method, path, status, span_id, started_s, ended_s, decided)
+    return Exchange(method, path, status, span_id, started_s, ended_s, decided, **more)

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from pytest_obsstack.errors import BackendUnavailable
-from pytest_obsstack.expect.fence import logs_settled, metrics_settled, newest_sample_s
+from pytest_obsstack.expect.fence import logs_settled
+from pytest_obsstack.expect.metric_fence import metrics_settled, newest_sample_s
 from tests.unit.expect.fakes import Bench, app_facts, bench
 from tests.unit.expect.models import SENT_S, exchange, line, otlp_span
 

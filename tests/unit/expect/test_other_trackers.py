@@ -8,8 +8,9 @@ from pytest_obsstack.clients.sentry.bugsink import BUGSINK
 from pytest_obsstack.clients.sentry.glitchtip import GLITCHTIP
 from pytest_obsstack.clients.sentry.tracker import TrackerTraits
 from pytest_obsstack.errors import CannotTell
-from pytest_obsstack.expect.fence import errors_settled, queue_overflows
+from pytest_obsstack.expect.fence import errors_settled
 from pytest_obsstack.expect.nowhere import search
+from pytest_obsstack.expect.sdk_queue import queue_overflows
 from pytest_obsstack.expect.sentry import SentryExpectations
 from pytest_obsstack.expect.sentry_hops import sentry_hops
 from pytest_obsstack.record.hops import Hop, first_broken

@@ -1,0 +1,113 @@
+"""Whether the queue of a Sentry SDK can have overflowed while a test ran.
+
+An SDK sends from a queue of bounded length, and what finds it full is dropped. The transaction of
+the request may find room again, so its arrival does not prove that the errors before it were sent.
+The SDK tells of the loss, but only with a client report half a minute later or at its end, so a
+report that is not there proves nothing either.
+
+What proves it is a number. A queue that was full during the test held as many items as fit, and all
+of these were sent afterwards: the error tracker has accepted at least so many since. Where it has
+accepted fewer than half as many since the test began (the other half is left to what is not counted
+here: sessions, reports, batches of logs), no queue was full.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
+from pytest_obsstack.expect.settled import Settled
+
+if TYPE_CHECKING:
+    from pytest_obsstack.clients.sentry.issue import Outcome
+    from pytest_obsstack.expect.clients import Clients
+    from pytest_obsstack.expect.context import Context
+
+OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
+DRAINED_S = 60.0
+"""After so long nothing of an earlier test is still waiting in a queue."""
+_ENVELOPES = ("error", "default", "security", "transaction", "session", "monitor", "feedback")
+
+
+def lost_in_queue(context: Context) -> Settled | None:
+    """Why errors may have been dropped from a full queue; ``None`` where none can have been."""
+    outcomes = _outcomes(context.clients)
+    context.history.queue_overflows = _overflows(outcomes)
+    # Since the test began, and not since the last look: asking twice gives the same answer.
+    lost = context.history.queue_overflows - context.overflows_before
+    if lost > 0:
+        return Settled(
+            f"the SDK reported that it dropped {lost} items because its queue was full "
+            "(raise transport_queue_size)",
+            polls=0,
+        )
+    service = min(context.services(), key=lambda service: service.sentry_queue_size)
+    limit = max(1, service.sentry_queue_size // 2)
+    sent = _sent_at_most(context, outcomes, limit)
+    if sent < limit:
+        return None
+    return Settled(
+        f"{sent} items or more may have been waiting in the queue of {service.service}'s Sentry "
+        f"SDK, which holds {service.sentry_queue_size}: an error may have been dropped, and the "
+        "SDK's report of that comes half a minute later",
+        polls=0,
+        advice="raise transport_queue_size in the app's sentry_sdk.init and say so: "
+        "AppSpec(sentry_queue_size=…)",
+    )
+
+
+def queue_overflows(clients: Clients) -> int:
+    """How many items the SDKs of the project have dropped so far because their queue was full.
+
+    0 where the error tracker does not tell; there, absence of errors is never asserted.
+    """
+    return _overflows(_outcomes(clients))
+
+
+def accepted(clients: Clients) -> int | None:
+    """How many items of Sentry SDKs the project has accepted so far; None: nobody tells."""
+    return _accepted(_outcomes(clients)) if clients.sentry.traits.counts_outcomes else None
+
+
+def _outcomes(clients: Clients) -> tuple[Outcome, ...]:
+    return clients.sentry.outcomes() if clients.sentry.traits.counts_outcomes else ()
+
+
+def _overflows(outcomes: tuple[Outcome, ...]) -> int:
+    return sum(
+        outcome.quantity
+        for outcome in outcomes
+        if outcome.outcome == "client_discard" and outcome.reason in OVERFLOW_REASONS
+    )
+
+
+def _accepted(outcomes: tuple[Outcome, ...]) -> int:
+    return sum(
+        outcome.quantity
+        for outcome in outcomes
+        if outcome.outcome == "accepted" and outcome.category in _ENVELOPES
+    )
+
+
+def _sent_at_most(context: Context, outcomes: tuple[Outcome, ...], limit: int) -> int:
+    """No fewer items than may have been waiting at one time; exact only beyond ``limit``."""
+    before = context.accepted_before
+    if before is not None and context.stack.steerable:
+        # Of everybody on the stack, which is more than this test's; a Sentry elsewhere counts late.
+        everybodys = _accepted(outcomes) - before
+        if everybodys < limit:
+            return everybodys
+    sent = _items(context, context.trace_id)
+    began_s = context.exchanges.first_started_s or context.started_s
+    for trace_id, ended_s in reversed(context.history.unsettled):
+        if sent >= limit or began_s - ended_s > DRAINED_S:
+            break
+        sent += _items(context, trace_id)
+    return sent
+
+
+def _items(context: Context, trace_id: str) -> int:
+    tracker = context.clients.sentry
+    rows = tracker.spans_of_trace(trace_id)
+    transactions = sum(1 for row in rows if row.is_transaction and row.origin != OTLP_ORIGIN)
+    return transactions + len(tracker.events_of_trace(trace_id))

@@ -1,0 +1,319 @@
+"""What today's apps do that a request's own fence does not cover: told, never guessed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pytest_obsstack.expect.context import AppHistory
+from pytest_obsstack.expect.fence import errors_settled, logs_settled, spans_settled
+from pytest_obsstack.expect.metric_fence import metrics_settled, newest_sample_s, own_matcher
+from pytest_obsstack.expect.settled import Settled, never_tells
+from tests.unit.expect.fakes import Bench, app_facts, bench
+from tests.unit.expect.models import (
+    OTHER_TRACE,
+    SENT_S,
+    event,
+    exchange,
+    line,
+    otlp_span,
+    outcome,
+    root_span,
+)
+
+INVENTORY = app_facts(service="inventory", instance="inventory-main", url="http://127.0.0.1:5001")
+
+
+def arrived(given: Bench) -> Bench:
+    """The fence of each request is there."""
+    sent = [exchange.span_id for exchange in given.context.exchanges.all]
+    given.sentry.spans = [*map(root_span, sent), *(otlp_span(parent=span) for span in sent)]
+    given.loki.lines = [line() for _ in sent]
+    given.prometheus.add("http_requests_total", (SENT_S + 60, 1))
+    return given
+
+
+# ---- streamed responses
+
+
+def streamed(*later: Any, **facts: Any) -> Bench:
+    """A response whose body came in parts, and perhaps more requests after it."""
+    return arrived(bench(exchange("/rows", 200, streamed=True), *later, app=app_facts(**facts)))
+
+
+LATER = exchange("/health", 200, span_id="5" * 16, started_s=SENT_S + 0.02, ended_s=SENT_S + 0.03)
+ENDS = "; if spans and transactions of this app end after the body, as those of ASGI apps do, "
+
+
+@pytest.mark.parametrize(
+    ("fence", "last"),
+    [
+        (errors_settled, "its transaction"),
+        (spans_settled, "its server span"),
+        (logs_settled, "its last log record"),
+    ],
+)
+def test_a_streamed_body_may_report_after_what_ends_its_request(fence: Any, last: str) -> None:
+    assert fence(streamed().context) == Settled(
+        f"the body of GET /rows (200) was streamed, and {last} ends before the body does, so what "
+        "its making reports may still follow",
+        polls=0,
+        advice="send one more request that is not streamed: what it reports comes last"
+        f"{ENDS}declare AppSpec(ends_after_body=True)",
+    )
+
+
+@pytest.mark.parametrize("fence", [errors_settled, spans_settled, logs_settled])
+def test_a_later_request_stands_behind_the_streamed_body(fence: Any) -> None:
+    assert fence(streamed(LATER).context).proven
+
+
+def test_a_later_request_proves_nothing_where_another_process_may_have_answered_it() -> None:
+    settled = errors_settled(streamed(LATER, processes=2).context)
+    assert not settled.proven
+    assert settled.advice == (
+        "wait for what the body's making reports last: obs.expect_background_end(transaction=…)"
+        f"{ENDS}declare AppSpec(ends_after_body=True)"
+    )
+
+
+def test_a_request_that_overlaps_with_the_streamed_body_is_not_behind_it() -> None:
+    overlapping = replace(LATER, started_s=SENT_S + 0.005)
+    assert not errors_settled(streamed(overlapping).context).proven
+
+
+def test_a_later_request_that_is_streamed_itself_is_no_fence() -> None:
+    assert not errors_settled(streamed(replace(LATER, streamed=True)).context).proven
+
+
+def test_a_streamed_body_is_covered_where_the_transaction_ends_after_it() -> None:
+    assert errors_settled(streamed(ends_after_body=True).context).proven
+
+
+def test_metrics_are_fenced_by_a_time_after_the_body() -> None:
+    assert never_tells(streamed().context, "metrics") is None
+
+
+# ---- background threads
+
+
+def test_background_threads_leave_everything_unproven() -> None:
+    given = arrived(bench(app=app_facts(background_threads=True)))
+    assert errors_settled(given.context) == Settled(
+        "simple-app goes on reporting after its responses (AppSpec.background_threads), and no "
+        "request proves when that has ended",
+        polls=0,
+        advice="let the background work end with something of its own, and wait for that first: "
+        "obs.expect_background_end(transaction=…)",
+    )
+    for fence in (spans_settled, logs_settled):
+        assert not fence(given.context).proven
+    assert never_tells(given.context, "metrics") is not None
+
+
+def test_background_threads_of_a_service_that_the_app_calls_count_too() -> None:
+    busy = replace(INVENTORY, background_threads=True)
+    given = arrived(bench(app=app_facts(companions=(busy,))))
+    reason = errors_settled(given.context).reason
+    assert reason is not None
+    assert reason.startswith("inventory goes on reporting after its responses")
+
+
+def test_the_end_of_the_background_work_settles_its_signal_alone() -> None:
+    given = arrived(bench(app=app_facts(background_threads=True)))
+    given.context.background_ends["errors"] = 1
+    assert errors_settled(given.context).proven
+    assert not spans_settled(given.context).proven
+
+
+def test_another_request_calls_the_end_into_question() -> None:
+    given = arrived(bench(exchange(), LATER, app=app_facts(background_threads=True)))
+    given.context.background_ends["errors"] = 1
+    assert not errors_settled(given.context).proven
+
+
+# ---- the queue of the SDK
+
+
+def busy(events: int, *, queue_size: int = 100, **more: Any) -> Bench:
+    """A request during which the app has reported so many errors that have arrived."""
+    given = arrived(bench(app=app_facts(sentry_queue_size=queue_size), **more))
+    given.sentry.events = [event(event_id=f"{number:032x}") for number in range(events)]
+    return given
+
+
+def test_fewer_items_than_half_a_queue_cannot_have_filled_it() -> None:
+    assert errors_settled(busy(48).context).proven
+
+
+def test_half_a_queue_of_items_may_have_filled_it() -> None:
+    assert errors_settled(busy(49).context) == Settled(
+        "50 items or more may have been waiting in the queue of simple-app's Sentry SDK, which "
+        "holds 100: an error may have been dropped, and the SDK's report of that comes half a "
+        "minute later",
+        polls=0,
+        advice="raise transport_queue_size in the app's sentry_sdk.init and say so: "
+        "AppSpec(sentry_queue_size=…)",
+    )
+
+
+def test_a_larger_queue_that_is_declared_takes_more() -> None:
+    assert errors_settled(busy(49, queue_size=1000).context).proven
+
+
+def test_the_smallest_queue_of_all_services_counts() -> None:
+    small = replace(INVENTORY, sentry_queue_size=10)
+    given = arrived(bench(app=app_facts(companions=(small,))))
+    given.sentry.events = [event()] * 4
+    reason = errors_settled(given.context).reason
+    assert reason is not None
+    assert "the queue of inventory's Sentry SDK, which holds 10" in reason
+
+
+def test_what_everybody_has_sent_since_is_asked_first_where_it_is_counted_at_once() -> None:
+    given = busy(49)
+    given.context.accepted_before = 100
+    given.sentry.outcome_list = [
+        outcome("accepted", None, 140),
+        outcome("accepted", None, 9000, "span"),
+        outcome("filtered", None, 9000),
+    ]
+    assert errors_settled(given.context).proven
+    given.sentry.outcome_list = [outcome("accepted", None, 150)]
+    assert not errors_settled(given.context).proven
+
+
+def test_a_sentry_that_counts_late_is_not_asked_for_counts() -> None:
+    given = busy(49)
+    given.stack.steerable = False
+    given.context.accepted_before = 0
+    assert not errors_settled(given.context).proven
+
+
+def test_others_who_send_much_do_not_make_a_test_unsure() -> None:
+    given = busy(1)
+    given.context.accepted_before = 0
+    given.sentry.outcome_list = [outcome("accepted", None, 5000)]
+    assert errors_settled(given.context).proven
+
+
+@pytest.mark.parametrize(("ended_s", "proven"), [(SENT_S - 1, False), (SENT_S - 100, True)])
+def test_what_an_earlier_test_has_left_in_the_queue_counts(ended_s: float, proven: bool) -> None:
+    given = busy(1, history=AppHistory(unsettled=[(OTHER_TRACE, ended_s)]))
+    answers = given.sentry.events_of_trace
+
+    def events_of_trace(trace_id: str, *, since_s: float | None = None) -> Any:
+        if trace_id == OTHER_TRACE:
+            return (event(),) * 60
+        return answers(trace_id, since_s=since_s)
+
+    given.sentry.events_of_trace = events_of_trace  # type: ignore[method-assign]
+    assert errors_settled(given.context).proven is proven
+
+
+# ---- several processes
+
+
+def forked(*samples: tuple[str, float]) -> Bench:
+    """An app of two processes; samples by process id and time."""
+    given = bench(app=app_facts(processes=2))
+    for process, time_s in samples:
+        given.prometheus.add(
+            "http_requests_total", (time_s, 1), instance=f"simple-app-main-{process}"
+        )
+    return given
+
+
+def test_each_process_must_have_exported_since() -> None:
+    given = forked(("11", SENT_S + 1), ("12", SENT_S - 1))
+    assert metrics_settled(given.context, SENT_S).reason == (
+        "Prometheus has a sample from after the last response of 1 of 2 processes of "
+        "simple-app-main, and any of them may have answered"
+    )
+    given = forked(("11", SENT_S + 1), ("12", SENT_S + 2))
+    assert metrics_settled(given.context, SENT_S).proven
+    assert newest_sample_s(given.context) == SENT_S + 1
+
+
+def test_a_process_that_has_exported_nothing_may_have_answered() -> None:
+    given = forked(("11", SENT_S + 1))
+    assert not metrics_settled(given.context, SENT_S).proven
+    assert newest_sample_s(given.context) is None
+
+
+def test_the_samples_of_one_process_do_not_count_twice() -> None:
+    given = forked(("11", SENT_S + 1))
+    given.prometheus.add("a_total", (SENT_S + 1, 1), instance="simple-app-main-11")
+    assert not metrics_settled(given.context, SENT_S).proven
+
+
+def test_the_processes_are_asked_by_a_metric_that_most_of_them_have() -> None:
+    given = forked(("11", SENT_S + 1), ("12", SENT_S + 1))
+    given.prometheus.add("a_total", (SENT_S + 1, 1), instance="simple-app-main-11")
+    assert metrics_settled(given.context, SENT_S).proven
+
+
+def test_another_apps_processes_are_not_its_own() -> None:
+    given = forked(("11", SENT_S + 1))
+    given.prometheus.add("http_requests_total", (SENT_S + 1, 1), instance="simple-app-mainly")
+    assert not metrics_settled(given.context, SENT_S).proven
+
+
+def test_the_instance_is_quoted_in_the_matcher() -> None:
+    assert own_matcher(app_facts(instance="a.b", processes=2)) == 'instance=~"a\\\\.b(-.+)?"'
+    assert own_matcher(app_facts(instance="", processes=2)) == 'job="simple-app"'
+
+
+# ---- a collector with a sending queue
+
+
+def queued(accepted: int, sent: int, failed: int = 0) -> Bench:
+    given = arrived(bench())
+    given.collector.queues = frozenset({"otlp_http/sentry", "otlp_http/loki"})
+    for signal in ("spans", "log_records"):
+        given.collector.accepted[signal] = accepted
+        given.collector.sent[signal] = sent
+        given.collector.failed[signal] = failed
+    return given
+
+
+def test_what_waits_in_the_collectors_queue_leaves_spans_unproven() -> None:
+    settled = spans_settled(queued(9, 7).context)
+    assert settled.reason == (
+        "the collector's exporter otlp_http/sentry has a sending queue, which does not keep the "
+        "order, and 2 spans that it has accepted were not sent"
+    )
+    assert settled.advice == (
+        "switch it off in tests (sending_queue: enabled: false), as "
+        "stack/otel-collector-config.yaml does; a processor that filters or samples makes these "
+        "numbers differ for good"
+    )
+    assert logs_settled(queued(9, 7).context).reason == (
+        "the collector's exporter otlp_http/loki has a sending queue, which does not keep the "
+        "order, and 2 log records that it has accepted were not sent"
+    )
+
+
+def test_a_queue_that_has_been_worked_off_keeps_nothing_back() -> None:
+    assert spans_settled(queued(9, 9).context).proven
+    assert logs_settled(queued(9, 7, failed=2).context).proven
+
+
+def test_a_queue_is_waited_for() -> None:
+    given = queued(9, 7)
+    given.context.timeout_s = 5.0
+
+    def work(poll: int) -> None:
+        if poll == 4:
+            given.collector.sent["spans"] = 9
+
+    given.collector.at_poll = work
+    assert spans_settled(given.context).proven
+
+
+def test_without_a_queue_the_numbers_of_others_do_not_matter() -> None:
+    given = queued(9, 7)
+    given.collector.queues = frozenset({"otlp_http/other"})
+    assert spans_settled(given.context).proven
