@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pytest_obsstack.cli_doctor import doctor, send
 from pytest_obsstack.cli_setup import sentry_setup
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
@@ -26,10 +27,12 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Run an observability stack for tests: up, down, status, logs, sentry-setup.",
+    help="Run an observability stack for tests, look into it, and see whether telemetry arrives.",
 )
 
 app.command("sentry-setup")(sentry_setup)
+app.command()(doctor)
+app.command()(send)
 
 HomeOption = Annotated[
     Path | None,
