@@ -161,8 +161,8 @@ def test_an_engine_that_does_not_answer(kept: Kept) -> None:
         "It cannot be told whether the kept stack runs.",
         "  expected  Compose lists the containers of project " + told["containers"]["project"],
         (
-            "  found     Cannot connect to the Docker daemon at unix:///nowhere/docker.sock. Is the "
-            "docker daemon running?"
+            "  found     Cannot connect to the Docker daemon at unix:///nowhere/docker.sock. "
+            "Is the docker daemon running?"
         ),
         "  do        start the engine again; --obs-stack=embedded needs none",
     ]

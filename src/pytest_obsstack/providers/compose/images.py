@@ -49,7 +49,11 @@ def ensure_images(
         can_be_built = "build" in configured[service]
         anew = can_be_built and service in app_services
         if (anew or image in missing) and image not in done:
+            before = _id(compose, image) if service in own_names else None
             _get(compose, "build" if can_be_built else "pull", service, image, tell)
+            if before not in (None, _id(compose, image)):
+                # Nobody has given it a name, and nobody can find it. One in use stays.
+                compose.engine("rmi", str(before))
             done.add(image)
 
 
@@ -86,6 +90,11 @@ def configuration(compose: Compose) -> Mapping[str, Any]:
             advice="correct the files that --obs-compose-file or obs_compose_files name",
         ) from None
     return result
+
+
+def _id(compose: Compose, image: str) -> str | None:
+    status, output = compose.engine("image", "inspect", "--format", "{{.Id}}", image)
+    return output.strip() if status == 0 else None
 
 
 def _missing(compose: Compose, images: Sequence[str]) -> set[str]:

@@ -50,8 +50,13 @@ def read_variables(path: Path) -> dict[str, str]:
     return found
 
 
-def read(files: Sequence[str], variables: Mapping[str, str], folder: Path) -> dict[str, Any]:
-    """The merged and interpolated configuration; raises ``Refused``."""
+def read(
+    files: Sequence[str], variables: Mapping[str, str], folder: Path, *, check: bool = True
+) -> dict[str, Any]:
+    """The merged and interpolated configuration; raises ``Refused``.
+
+    Without ``check`` for a file that is only laid over others.
+    """
     merged: dict[str, Any] = {}
     for file in files:
         try:
@@ -66,7 +71,7 @@ def read(files: Sequence[str], variables: Mapping[str, str], folder: Path) -> di
                 raise Refused(f"validating {file}: (root) Additional property {key} is not allowed")
         merged = _merged(merged, _normal(_interpolated(content, variables)))
     for name, service in merged["services"].items():
-        if not service.get("image") and not service.get("build"):
+        if check and not service.get("image") and not service.get("build"):
             raise Refused(
                 f'service "{name}" has neither an image nor a build context specified: '
                 "invalid compose project"

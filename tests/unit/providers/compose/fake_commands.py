@@ -63,7 +63,7 @@ def _docker(engine: FakeEngine, words: list[str], answer: Answer) -> int:
     if words[:2] == ["version", "--format"]:
         answer.out(engine.engine_version)
         return 0
-    known = {"inspect": _inspect, "logs": _logs, "stop": _stop, "rm": _rm}
+    known = {"inspect": _inspect, "logs": _logs, "stop": _stop, "rm": _rm, "rmi": _rmi}
     if words[0] not in known:
         raise _Unknown(words[0])
     return known[words[0]](engine, words[1:], answer)
@@ -106,7 +106,7 @@ def _resources(engine: FakeEngine, kind: str, action: str, words: list[str], ans
     for name in asked.names:
         if kind == "image":
             there = name in engine.images
-            shown = "sha256:0" if there else ""
+            shown = engine.image_ids.get(name, "sha256:0") if there else ""
         else:
             there = name in labels
             shown = json.dumps(labels[name]) if there else ""
@@ -173,6 +173,13 @@ def _rm(engine: FakeEngine, words: list[str], answer: Answer) -> int:
     for name in parser.parse_args(words).names:
         _container(engine, name)
         engine.remove(name)
+    return 0
+
+
+def _rmi(engine: FakeEngine, words: list[str], answer: Answer) -> int:
+    (image,) = words
+    engine.removed_images.append(image)
+    answer.out(f"Deleted: {image}")
     return 0
 
 
@@ -296,6 +303,7 @@ def _build(project: _Project, words: list[str], answer: Answer) -> int:
         return 17
     answer.out("#2 DONE 0.1s")
     project.engine.images.add(image)
+    project.engine.image_ids[image] = f"sha256:{len(project.engine.built)}"
     return 0
 
 

@@ -141,6 +141,10 @@ class FakeEngine:
         """What the registry says, by image."""
         self.build_errors: dict[str, str] = {}
         """What the build prints at its end, by service."""
+        self.image_ids: dict[str, str] = {}
+        """By name, of those that were built here."""
+        self.removed_images: list[str] = []
+        """Ids."""
         self.built: list[str] = []
         """The folders that images were built from."""
         self.behaviours: dict[str, Behaviour] = {}

@@ -109,6 +109,8 @@ def test_the_app_is_built_in_every_run_under_one_name(bench: Bench) -> None:
     for run_id in ("20261126-080000-aaaaaa", "20261126-080001-bbbbbb"):
         with bench.stack(bench.wanted(files=[file], more_services=["shop"], run_id=run_id)):
             pass
+    # Nor does a build leave what was built before it.
+    assert bench.engine.removed_images == ["sha256:1"]
     (name,) = bench.engine.images - before
     assert name.startswith("pytest-obsstack/shop:")
     assert (
