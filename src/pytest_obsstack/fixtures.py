@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_obsstack.run_state import OPTIONS, SESSION
+from pytest_obsstack.run_state import OBSERVER, OPTIONS, SESSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,11 +107,14 @@ def obs_app(obs_session: Session, obs_app_spec: AppSpec) -> AppProcess:
 
 
 @pytest.fixture(scope="session")
-def obs_bench(obs_session: Session, obs_stack: Stack) -> Iterator[Bench]:
+def obs_bench(
+    pytestconfig: pytest.Config, obs_session: Session, obs_stack: Stack
+) -> Iterator[Bench]:
     """What the tests of this process share: connections to the stack and to the app."""
     from pytest_obsstack.expect.opening import Bench
 
-    bench = Bench(obs_stack, obs_session.options)
+    observer = pytestconfig.stash.get(OBSERVER, None)
+    bench = Bench(obs_stack, obs_session.options, observer)
     yield bench
     bench.close()
 

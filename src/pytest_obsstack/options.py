@@ -114,6 +114,16 @@ def _positive(text: str) -> float:
     return value
 
 
+def _percent(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value <= 100:
+        raise ValueError("expected a percentage from 0 to 100")
+    return value
+
+
 def _switch(text: str) -> bool:
     words = {"1": True, "true": True, "yes": True, "on": True}
     words |= {"0": False, "false": False, "no": False, "off": False, "": False}
@@ -235,6 +245,21 @@ TABLE: tuple[Option, ...] = (
         str,
         metavar="FILE",
     ),
+    Option(
+        "mutate",
+        "After each test that has passed: run it again with faults in the telemetry that it looks "
+        "at, and tell which of them it does not notice. Embedded stack only.",
+        False,
+        _switch,
+        kind="flag",
+    ),
+    Option(
+        "mutate_min",
+        "With --obs-mutate: the run fails where fewer of the faults are noticed (0 to 100).",
+        None,
+        _percent,
+        metavar="PERCENT",
+    ),
     Option("sentry_token", "Bearer token of an attached Sentry.", None, str, secret=True),
     Option("sentry_organization", "Organisation slug of an attached Sentry.", None, str),
     Option("sentry_project", "Project slug of an attached Sentry.", None, str),
@@ -264,6 +289,8 @@ class Options(NamedTuple):
     home: Path = Path(".obsstack")
     claims: Path | None = None
     proofs: Path | None = None
+    mutate: bool = False
+    mutate_min: float | None = None
     sentry_token: str | None = None
     sentry_organization: str | None = None
     sentry_project: str | None = None
@@ -324,6 +351,11 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
         _check_choice(kind, component, choice)
     for component in dict(values["port"]):
         _check_port(kind, component, use)
+    if values["mutate"] and kind != "embedded":
+        raise pytest.UsageError(
+            f"--obs-mutate: expected --obs-stack=embedded, found --obs-stack={kind}; the faults "
+            "are injected where the embedded servers receive, which other servers do not allow"
+        )
     return Options(
         stack=kind,
         use=use,
@@ -338,6 +370,8 @@ def build_options(values: Mapping[str, Any], root: Path, given: Iterable[str]) -
         home=root / values["home"],
         claims=None if values["claims"] is None else root / values["claims"],
         proofs=None if values["proofs"] is None else root / values["proofs"],
+        mutate=values["mutate"],
+        mutate_min=values["mutate_min"],
         sentry_token=values["sentry_token"],
         sentry_organization=values["sentry_organization"],
         sentry_project=values["sentry_project"],

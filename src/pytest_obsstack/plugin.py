@@ -28,7 +28,7 @@ from pytest_obsstack.fixtures import (
     obs_with_app,
 )
 from pytest_obsstack.options import add_options, read_options
-from pytest_obsstack.run_state import OPTIONS, SESSION, SessionHolder
+from pytest_obsstack.run_state import OBSERVER, OPTIONS, SESSION, SessionHolder
 
 __all__ = [
     "obs",
@@ -72,6 +72,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[OPTIONS] = options
     holder = SessionHolder(options, getattr(config, "workerinput", None))
     config.stash[SESSION] = holder
+    if options.mutate:
+        from pytest_obsstack.evidence.mutation.plugin import MutationCheck
+
+        check = MutationCheck(options, holder.folder, is_worker=holder.is_worker)
+        config.stash[OBSERVER] = check
+        config.pluginmanager.register(check, "obsstack-mutate")
     if options.proofs is not None:
         from pytest_obsstack.evidence.recorder import ProofRecorder
 

@@ -12,6 +12,7 @@ from pytest_obsstack.options import Options
 from pytest_obsstack.providers.home import Home
 
 if TYPE_CHECKING:
+    from pytest_obsstack.expect.opening import ProbeObserver
     from pytest_obsstack.provision.run import Run
     from pytest_obsstack.provision.session import Session
 
@@ -67,3 +68,5 @@ class SessionHolder:
 
 OPTIONS = pytest.StashKey[Options]()
 SESSION = pytest.StashKey[SessionHolder]()
+OBSERVER = pytest.StashKey["ProbeObserver"]()
+"""Who looks on while tests use their probes, if anybody does."""

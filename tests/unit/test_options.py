@@ -57,6 +57,8 @@ GIVEN: list[tuple[str, str, str, Any]] = [
     ("home", "elsewhere", "home", "elsewhere"),
     ("claims", "claims.toml", "claims", "claims.toml"),
     ("proofs", "proofs.json", "proofs", "proofs.json"),
+    ("mutate", "true", "mutate", True),
+    ("mutate_min", "95", "mutate_min", 95.0),
     ("sentry_token", "abc", "sentry_token", "abc"),
     ("sentry_organization", "acme", "sentry_organization", "acme"),
     ("sentry_project", "shop", "sentry_project", "shop"),
@@ -373,3 +375,18 @@ def test_help_names_flag_ini_key_and_variable_of_every_option(pytester: pytest.P
     for option in TABLE:
         assert option.flag in text
         assert f"(ini: {option.ini}, environment: {option.variable})" in text
+
+
+def test_faults_can_be_injected_on_the_embedded_stack_alone(pytester: pytest.Pytester) -> None:
+    assert options(pytester, "--obs-mutate").mutate is True
+    assert refusal(pytester, "--obs-mutate", "--obs-stack=compose") == (
+        "--obs-mutate: expected --obs-stack=embedded, found --obs-stack=compose; the faults are "
+        "injected where the embedded servers receive, which other servers do not allow"
+    )
+
+
+@pytest.mark.parametrize("text", ["101", "-1", "most", "nan"])
+def test_a_score_is_a_percentage(pytester: pytest.Pytester, text: str) -> None:
+    assert refusal(pytester, f"--obs-mutate-min={text}") == (
+        f"--obs-mutate-min: expected a percentage from 0 to 100; found {text!r}"
+    )

@@ -1,0 +1,72 @@
+"""What became of a rerun: noticed, not noticed, or something that says nothing about the test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import pytest
+
+from pytest_obsstack.errors import CannotTell
+
+Verdict = Literal["killed", "survived", "not applicable", "error"]
+
+_OF_MISSING_PARTS = (AssertionError, CannotTell, pytest.fail.Exception, LookupError)
+_OF_MISSING_VALUES = (AttributeError, TypeError)
+"""What a test gets from ``event.user.id`` where there is no user."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One rerun of a test with one fault."""
+
+    fault: str
+    """Name and signal: ``tag removed (errors)``."""
+    title: str
+    verdict: Verdict
+    named: bool
+    """Whether the test names what was changed."""
+    detail: str = ""
+    """The first line of the failure; of a survivor what was changed."""
+    advice: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A test and all its reruns; ``left_out`` says why there are none."""
+
+    test: str
+    outcomes: tuple[Outcome, ...] = ()
+    left_out: str | None = None
+    seconds: float = 0.0
+    """Of all its reruns, the one without a fault too."""
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Checked:
+        outcomes = tuple(Outcome(**each) for each in value["outcomes"])
+        return cls(value["test"], outcomes, value["left_out"], value["seconds"])
+
+
+def verdict_of(error: BaseException | None, changed: Sequence[str]) -> tuple[Verdict, str]:
+    """The verdict and its detail, from what ended the rerun (None: it passed).
+
+    A test is red by its own assertion, by an absence that cannot be told, or because it looks into
+    a part that is not there. A stack or an app that fails says nothing about it.
+    """
+    if error is None:
+        if not changed:
+            return "not applicable", "nothing arrived that it could change"
+        return "survived", "; ".join(dict.fromkeys(changed))
+    told = f"{type(error).__name__}: {first_line(error)}"
+    if isinstance(error, _OF_MISSING_PARTS + _OF_MISSING_VALUES):
+        return ("killed", told) if changed else ("error", f"failed without any change: {told}")
+    return "error", told
+
+
+def first_line(error: BaseException) -> str:
+    return (str(error).splitlines() or [""])[0]

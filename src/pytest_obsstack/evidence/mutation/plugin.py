@@ -1,0 +1,276 @@
+"""The hooks behind ``--obs-mutate``: each test that has passed is run again with faults.
+
+A rerun is no outcome of the test: its reports go nowhere. Under xdist the workers run and the
+controller, who is told at each worker's end, sums up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+# The one way to run an item again, which other plugins that do so take, too.
+from _pytest.runner import runtestprotocol
+
+from pytest_obsstack.evidence.mutation.outcome import Checked, Outcome, first_line, verdict_of
+from pytest_obsstack.evidence.mutation.plan import Mutant, plan
+from pytest_obsstack.evidence.mutation.score import Score, score_of, to_json
+from pytest_obsstack.options import Options
+from pytest_obsstack.waiting import until
+
+if TYPE_CHECKING:
+    from pytest_obsstack.expect.context import Context
+
+OUTPUT = "obsstack_mutations"
+"""Key of what a worker tells the controller."""
+_HINTS = {
+    "obs_sentry": ("event",),
+    "obs_loki": ("line",),
+    "obs_prometheus": (),
+}
+"""What a test may look at by the client that a fixture gives it."""
+_EXCLUSIVE = "they run alone (obs_exclusive): they stop or fail parts of the stack themselves"
+_NO_TRACE = "they send nothing in a trace of their own on this run's stack"
+_NO_FACT = "no expectation of theirs looks at what arrived"
+_NOT_PASSED = "they did not pass"
+_FROZEN_WITHIN_S = 2.0
+_LONGEST, _SHORTEST = 5, 20
+"""A rerun waits for at most a fifth of ``--obs-timeout``, and for at least a twentieth."""
+_SLOWER = 3.0
+"""How much longer than the whole test took without a fault one of its expectations waits."""
+
+
+class MutationCheck:
+    """A plugin of its own, and the observer of all probes, where ``--obs-mutate`` is given."""
+
+    def __init__(self, options: Options, folder: Path, *, is_worker: bool) -> None:
+        self._options = options
+        self._folder = folder
+        self._is_worker = is_worker
+        self._checked: list[Checked] = []
+        self._noticed: set[str] = set()
+        """Faults that some test of this process has noticed: enough for those that nobody names."""
+        self._lost: list[str] = []
+        self._rerun: _Rerun | None = None
+
+    # ---- what probes ask
+
+    def timeout_s(self, usual_s: float) -> float:
+        """Short during reruns: what has not come by then was dropped by the fault."""
+        rerun = self._rerun
+        return usual_s if rerun is None else min(usual_s, rerun.timeout_s)
+
+    @contextlib.contextmanager
+    def watching(self, context: Context) -> Iterator[None]:
+        """Begin the fault of this rerun for the probe's trace, and end it with the probe."""
+        rerun = self._rerun
+        if rerun is None:
+            yield
+            return
+        rerun.contexts.append(context)
+        mutant = rerun.mutant
+        if mutant is None:
+            yield
+            return
+        stack = context.stack
+        stack.mutate(
+            {
+                "mutation": mutant.fault.name,
+                "trace_id": context.trace_id,
+                "signals": list(mutant.signals),
+                "names": list(mutant.names),
+                "text": mutant.text,
+                "instance": context.app.instance,
+            }
+        )
+        try:
+            if "metrics" in mutant.signals:
+                _wait_until_frozen(context)
+            yield
+        finally:
+            rerun.changed += stack.end_mutation(context.trace_id)
+            if "metrics" in mutant.signals:
+                # The next test counts from a sample that was taken after the fault.
+                context.history.last_ended_s = time.time()
+
+    # ---- running
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        if session.config.getoption("usepdb", default=False):
+            raise pytest.UsageError(
+                "--obs-mutate: expected no --pdb, because reruns are meant to fail; found both"
+            )
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool:
+        hooks = item.ihook
+        hooks.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+        # What classes, modules and packages share is made anew for each rerun: it may hold the very
+        # telemetry that the test looks at. The run's stack and app stay.
+        inner: Any = item.session
+        reports = runtestprotocol(item, nextitem=inner, log=True)
+        properties = list(item.user_properties)
+        self._checked.append(self._check(item, reports))
+        item.user_properties[:] = properties
+        _end_session_fixtures(item, nextitem)
+        hooks.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+        return True
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
+        if self._rerun is not None and self._rerun.error is None and call.excinfo is not None:
+            self._rerun.error = call.excinfo.value
+        return (yield)
+
+    def _check(self, item: pytest.Item, reports: Sequence[pytest.TestReport]) -> Checked:
+        started = time.monotonic()
+        reason = _why_not(item, reports)
+        if reason is not None:
+            return Checked(item.nodeid, left_out=reason)
+        control = self._run(item, None, self._options.timeout_s / _LONGEST)
+        facts = [fact for context in control.contexts for fact in context.asserted]
+        hints = _hints(item) if control.contexts else []
+        mutants = plan(facts, hints)
+        if control.error is not None:
+            told = f"{type(control.error).__name__}: {first_line(control.error)}"
+            reason = f"not repeatable, {item.nodeid}: {told}"
+        elif not control.contexts:
+            reason = _NO_TRACE
+        elif not mutants:
+            reason = _NO_FACT
+        elif not all("injection" in context.stack.capabilities for context in control.contexts):
+            reason = "their stack does not allow faults to be injected (injection)"
+        if reason is not None:
+            return Checked(item.nodeid, left_out=reason, seconds=time.monotonic() - started)
+        timeout_s = min(
+            max(_SLOWER * control.seconds, self._options.timeout_s / _SHORTEST),
+            self._options.timeout_s / _LONGEST,
+        )
+        outcomes = tuple(
+            self._outcome(item, mutant, timeout_s)
+            for mutant in mutants
+            if mutant.named or mutant.fault.key not in self._noticed
+        )
+        return Checked(item.nodeid, outcomes, seconds=time.monotonic() - started)
+
+    def _outcome(self, item: pytest.Item, mutant: Mutant, timeout_s: float) -> Outcome:
+        rerun = self._run(item, mutant, timeout_s)
+        verdict, detail = verdict_of(rerun.error, rerun.changed)
+        if verdict == "killed":
+            self._noticed.add(mutant.fault.key)
+        return Outcome(
+            fault=mutant.fault.key,
+            title=mutant.title,
+            verdict=verdict,
+            named=mutant.named,
+            detail=detail,
+            advice=mutant.advice,
+            seconds=round(rerun.seconds, 3),
+        )
+
+    def _run(self, item: pytest.Item, mutant: Mutant | None, timeout_s: float) -> _Rerun:
+        rerun = self._rerun = _Rerun(mutant, timeout_s)
+        started = time.monotonic()
+        inner: Any = item.session
+        try:
+            runtestprotocol(item, nextitem=inner, log=False)
+        finally:
+            self._rerun = None
+        rerun.seconds = time.monotonic() - started
+        return rerun
+
+    # ---- telling
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any) -> None:
+        """xdist: a worker has ended."""
+        told = getattr(node, "workeroutput", {}).get(OUTPUT)
+        if told is None:
+            self._lost.append(node.gateway.id)
+        else:
+            self._checked += [Checked.from_json(each) for each in told]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Before the stack is ended and its folder, perhaps, cleared."""
+        output: dict[str, Any] | None = getattr(session.config, "workeroutput", None)
+        if output is not None:
+            output[OUTPUT] = [each.to_json() for each in self._checked]
+            return
+        score = score_of(self._checked)
+        if self._folder.exists():
+            text = json.dumps(to_json(score, self._checked), indent=1, ensure_ascii=False)
+            self._path.write_text(text + "\n", "utf-8")
+        minimum = self._options.mutate_min
+        if minimum is not None and (self._lost or not score.reaches(minimum)):
+            session.exitstatus = session.exitstatus or pytest.ExitCode.TESTS_FAILED
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._is_worker:
+            return
+        from pytest_obsstack.evidence.mutation.summary import summary_lines
+
+        terminalreporter.section("mutation self-check")
+        for worker in self._lost:
+            terminalreporter.write_line(f"worker {worker} ended without telling what it found")
+        path = self._path if self._path.exists() else None
+        for line in summary_lines(self.score, self._options.mutate_min, path):
+            terminalreporter.write_line(line)
+
+    @property
+    def score(self) -> Score:
+        return score_of(self._checked)
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / "mutations.json"
+
+
+class _Rerun:
+    """One run of a test whose reports go nowhere; ``mutant`` is ``None`` without a fault."""
+
+    def __init__(self, mutant: Mutant | None, timeout_s: float) -> None:
+        self.mutant = mutant
+        self.timeout_s = timeout_s
+        self.contexts: list[Context] = []
+        self.changed: list[str] = []
+        self.error: BaseException | None = None
+        self.seconds = 0.0
+
+
+def _why_not(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> str | None:
+    if any(report.outcome != "passed" or hasattr(report, "wasxfail") for report in reports):
+        return _NOT_PASSED
+    if item.get_closest_marker("obs_exclusive") is not None:
+        return _EXCLUSIVE
+    return None
+
+
+def _hints(item: pytest.Item) -> list[str]:
+    names = getattr(item, "fixturenames", ())
+    return [kind for name in names for kind in _HINTS.get(name, ())]
+
+
+def _wait_until_frozen(context: Context) -> None:
+    """Until the app has exported once; one that has no metrics is not waited for any longer."""
+
+    def poll() -> bool | None:
+        active = context.stack.mutation(context.trace_id)
+        return True if active is not None and active["ready"] else None
+
+    until(poll, timeout_s=_FROZEN_WITHIN_S)
+
+
+def _end_session_fixtures(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """What the runs of the item have left standing, as their last would have; failures are told."""
+    state: Any = item.session._setupstate  # noqa: SLF001 - the only one who can
+    call = pytest.CallInfo.from_call(lambda: state.teardown_exact(nextitem), when="teardown")
+    if call.excinfo is not None:
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        item.ihook.pytest_runtest_logreport(report=report)

@@ -1,0 +1,57 @@
+"""The lines at the end of a run with ``--obs-mutate``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+from pytest_obsstack.evidence.mutation.score import Score, Survivor
+
+
+def summary_lines(score: Score, minimum: float | None, path: Path | None) -> list[str]:
+    """Score, survivors by test with what to assert, errors, and who was left out."""
+    lines = [_headline(score)]
+    if minimum is not None and not score.reaches(minimum):
+        lines.append(f"FAILED: the score is below --obs-mutate-min={minimum:g}")
+    notes = []
+    if score.elsewhere:
+        notes.append(f"{score.elsewhere} not noticed, but by another test")
+    if score.not_applicable:
+        notes.append(f"{score.not_applicable} met nothing that they could change")
+    if notes:
+        lines.append(f"not counted: {', '.join(notes)}")
+    if score.survivors:
+        lines += ["", "survivors:", *_by_test(score.survivors)]
+    if score.errors:
+        lines += ["", "reruns that failed for another reason:", *_by_test(score.errors)]
+    if score.left_out:
+        lines += ["", f"left out: {_tests(sum(score.left_out.values()))}"]
+        lines += [f"  {count} {reason}" for reason, count in sorted(score.left_out.items())]
+    if path is not None:
+        lines += ["", f"every rerun: {path}"]
+    return lines
+
+
+def _headline(score: Score) -> str:
+    took = f"{_tests(score.tests)}, {score.reruns} reruns, {score.seconds:.1f} s"
+    if score.percent is None:
+        return f"no fault concerned what the tests assert ({took})"
+    return f"{score.percent:.1f} %: {score.killed} of {score.applicable} faults noticed ({took})"
+
+
+def _by_test(found: Iterable[Survivor]) -> Iterator[str]:
+    for test, survivors in groupby(found, key=lambda each: each.test):
+        yield f"  {test}"
+        for each in survivors:
+            yield f"    {each.outcome.title}"
+            if each.outcome.verdict == "error":
+                yield f"      {each.outcome.detail}"
+                continue
+            yield f"      {each.outcome.advice}"
+            if each.also_in:
+                yield f"      no test of this run notices it; {_tests(each.also_in)} more might"
+
+
+def _tests(count: int) -> str:
+    return "1 test" if count == 1 else f"{count} tests"
