@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import logs_settled
 from pytest_obsstack.expect.hops import log_hops
-from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, Containing, given
-from pytest_obsstack.expect.question import Question
+from pytest_obsstack.expect.matching import (
+    ABSENT,
+    NOT_GIVEN,
+    Candidate,
+    Containing,
+    differences,
+    given,
+)
+from pytest_obsstack.expect.mismatch import plural
+from pytest_obsstack.expect.question import Question, Shortfall
+from pytest_obsstack.expect.sequence import InOrder
 from pytest_obsstack.expect.soft import Expectations
 
 if TYPE_CHECKING:
@@ -19,6 +30,7 @@ if TYPE_CHECKING:
 
 _LEVEL_NAMES = {"WARN": "WARNING", "FATAL": "CRITICAL"}
 _TITLE_WIDTH = 100
+_FIELDS = ("line", "level", "service", "labels", "metadata")
 
 
 class LogExpectations(Expectations):
@@ -58,6 +70,38 @@ class LogExpectations(Expectations):
         __tracebackhide__ = True
         expected = _expected(line, level, service, NOT_GIVEN, NOT_GIVEN)
         self._question().none(self._context, expected)
+
+    def expect_lines(
+        self,
+        lines: Sequence[str | re.Pattern[str] | Mapping[str, Any]],
+        *,
+        exactly: bool = False,
+        level: Any = NOT_GIVEN,
+        service: Any = NOT_GIVEN,
+    ) -> tuple[LogEntry, ...]:
+        """The entries in which these lines came in this order, by their times in nanoseconds.
+
+        Each is given as the ``line`` of ``expect_line``, or as a mapping with its other fields.
+        Others may be between them, unless ``exactly``. ``level`` and ``service`` say which entries
+        are looked at. Waits until all are there; ``exactly`` waits until arrival has settled.
+        Raises ``AssertionError``; ``CannotTell`` for ``exactly`` where arrival is not proven, and
+        where the order hangs on streams that have entries of one time.
+        """
+        __tracebackhide__ = True
+        order = InOrder(tuple(map(_line_fields, lines)), exactly)
+        only = _expected(NOT_GIVEN, level, service, NOT_GIVEN, NOT_GIVEN)
+
+        def judge(entries: Sequence[LogEntry]) -> Shortfall | None:
+            return _out_of_order(order, _those(only, entries), self._context.short_trace())
+
+        entries = self._question().together(
+            self._context,
+            judge,
+            summary="The lines in Loki are not as expected in their order",
+            purpose="assert that there are no other lines" if exactly else None,
+        )
+        found = _those(only, entries)
+        return tuple(found[at] for at in order.places(list(map(_fields, found))))
 
     def lines(self) -> tuple[LogEntry, ...]:
         """All entries of this test, oldest first, once arrival has settled."""
@@ -103,6 +147,66 @@ def _expected(line: Any, level: Any, service: Any, labels: Any, metadata: Any) -
     if isinstance(upper, str):
         upper = _LEVEL_NAMES.get(upper, upper)
     return given(line=wanted, level=upper, service=service, labels=labels, metadata=metadata)
+
+
+def _line_fields(line: str | re.Pattern[str] | Mapping[str, Any]) -> dict[str, Any]:
+    if not isinstance(line, Mapping):
+        return _expected(line, NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, NOT_GIVEN)
+    unknown = line.keys() - _FIELDS
+    if unknown:
+        raise ObsstackError(
+            "A line of expect_lines has fields that no line has.",
+            expected=f"of {', '.join(_FIELDS)}",
+            found=", ".join(sorted(unknown)),
+        )
+    return _expected(*(line.get(name, NOT_GIVEN) for name in _FIELDS))
+
+
+def _those(only: dict[str, Any], entries: Sequence[LogEntry]) -> list[LogEntry]:
+    return [entry for entry in entries if not differences(only, _fields(entry))]
+
+
+def _out_of_order(order: InOrder, entries: list[LogEntry], trace: str) -> Shortfall | None:
+    found = list(map(_fields, entries))
+    wrong = order.differences_of(found, "lines")
+    if not wrong:
+        return None
+    _require_order(order, entries)
+    return Shortfall(
+        expected=order.describe(),
+        found=f"{plural(len(entries), 'line')} of trace {trace} to look at",
+        nearest=Candidate("the lines by their times", tuple(wrong)),
+        final=order.exactly and len(entries) > len(order.wanted),
+    )
+
+
+def _require_order(order: InOrder, entries: list[LogEntry]) -> None:
+    """Entries of one time have an order only within their stream: that in which they came.
+
+    Raises ``CannotTell`` where the expected order is one of those that such entries may have had.
+    """
+    wished = [
+        next((n for n, one in enumerate(order.wanted) if not differences(one, _fields(entry))), -1)
+        for entry in entries
+    ]
+    by_wish = sorted(
+        range(len(entries)), key=lambda index: (entries[index].timestamp_ns, wished[index])
+    )
+    ties = Counter(entry.timestamp_ns for entry in entries)
+    streams = {entry.timestamp_ns: entry.labels for entry in entries}
+    open_times = {
+        entry.timestamp_ns
+        for entry in entries
+        if ties[entry.timestamp_ns] > 1 and entry.labels != streams[entry.timestamp_ns]
+    }
+    if open_times and not order.differences_of([_fields(entries[at]) for at in by_wish], ""):
+        raise CannotTell(
+            "Cannot tell the order of the lines: several streams have entries of one time.",
+            expected=order.describe(),
+            found=f"{plural(len(open_times), 'time')} with entries of several streams, "
+            f"the first at {min(open_times)} ns",
+            advice="expect the lines of one service at a time (service=…), or each by expect_line",
+        )
 
 
 def _fields(entry: LogEntry) -> dict[str, Any]:

@@ -6,13 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import errors_settled
-from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
+from pytest_obsstack.expect.matching import NOT_GIVEN, differences, given
 from pytest_obsstack.expect.question import Question
+from pytest_obsstack.expect.sentry_fields import (
+    event_fields,
+    event_title,
+    issue_fields,
+    issue_title,
+    transaction_fields,
+    transaction_title,
+)
+from pytest_obsstack.expect.sentry_groups import (
+    expect_breadcrumbs,
+    expect_grouping,
+    of_count,
+    trail,
+)
 from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
 from pytest_obsstack.expect.soft import Expectations
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pytest_obsstack.clients.sentry.event import Event
     from pytest_obsstack.clients.sentry.issue import Issue
@@ -80,10 +94,14 @@ class SentryExpectations(Expectations):
         transaction: Any = NOT_GIVEN,
         logger: Any = NOT_GIVEN,
         handled: Any = NOT_GIVEN,
+        fingerprint: Any = NOT_GIVEN,
+        breadcrumbs: Any = NOT_GIVEN,
     ) -> Event:
         """An error event of this test, of ``issue`` if that is given; the latest that matches.
 
-        Raises ``AssertionError`` at the deadline.
+        ``breadcrumbs`` are mappings of ``category``, ``message``, ``level``, ``type`` and ``data``,
+        which must be there in this order; others may be between them. Raises ``AssertionError`` at
+        the deadline.
         """
         __tracebackhide__ = True
         expected = given(
@@ -102,6 +120,8 @@ class SentryExpectations(Expectations):
             transaction=transaction,
             logger=logger,
             handled=handled,
+            fingerprint=fingerprint,
+            breadcrumbs=trail(self._context, breadcrumbs),
         )
         return self._event_question(issue).one(self._context, expected)
 
@@ -130,6 +150,67 @@ class SentryExpectations(Expectations):
             duration_s=duration_s,
         )
         return self._transaction_question().one(self._context, expected)
+
+    # ---- order, number, groups
+
+    def expect_breadcrumbs(
+        self, event: Event, breadcrumbs: Sequence[Mapping[str, Any]], *, exactly: bool = False
+    ) -> None:
+        """The event has these breadcrumbs in this order; ``exactly``: and no others.
+
+        Each is a mapping of ``category``, ``message``, ``level``, ``type`` and ``data``. An event
+        arrives whole, so nothing is waited for. Raises ``AssertionError`` with both sequences side
+        by side, ``ObsstackError`` for an event of another test.
+        """
+        __tracebackhide__ = True
+        expect_breadcrumbs(self._context, event, breadcrumbs, exactly=exactly)
+
+    def expect_events(
+        self,
+        issue: Issue | None = None,
+        *,
+        count: int,
+        type: Any = NOT_GIVEN,
+        value: Any = NOT_GIVEN,
+        message: Any = NOT_GIVEN,
+        level: Any = NOT_GIVEN,
+        tags: Any = NOT_GIVEN,
+        fingerprint: Any = NOT_GIVEN,
+    ) -> tuple[Event, ...]:
+        """The events of this test that match, of ``issue`` if that is given: exactly ``count``.
+
+        ``fingerprint`` is the client's, a sequence of texts. Raises ``AssertionError``, and
+        ``CannotTell`` where more may still come.
+        """
+        __tracebackhide__ = True
+        expected = given(
+            type=type, value=value, message=message, level=level, tags=tags, fingerprint=fingerprint
+        )
+        question = self._event_question(issue)
+        judge = of_count(count, expected, question.title, issue)
+        events = question.together(
+            self._context,
+            judge,
+            summary=f"{question.backend} has another number of events of this test",
+            purpose="count the events",
+        )
+        return tuple(event for event in events if not differences(expected, event_fields(event)))
+
+    def expect_same_issue(self, *events: Event) -> str:
+        """These events of this test are in one issue; its id.
+
+        Raises ``AssertionError`` with the issue and the hashes of each event.
+        """
+        __tracebackhide__ = True
+        return expect_grouping(self._context, events, together=True)[0]
+
+    def expect_different_issues(self, *events: Event) -> tuple[str, ...]:
+        """Each of these events of this test is in an issue of its own; the ids in their order.
+
+        Raises ``AssertionError`` with the issue and the hashes of each event.
+        """
+        __tracebackhide__ = True
+        return expect_grouping(self._context, events, together=False)
 
     # ---- all that arrived, once settled
 
@@ -177,14 +258,14 @@ class SentryExpectations(Expectations):
     # ---- what is asked
 
     def _issue_question(self) -> Question[Issue]:
-        return self._question("issue", self._issues, _issue_fields, _issue_title)
+        return self._question("issue", self._issues, issue_fields, issue_title)
 
     def _event_question(self, issue: Issue | None = None) -> Question[Event]:
-        return self._question("event", lambda: self._events(issue), _event_fields, _event_title)
+        return self._question("event", lambda: self._events(issue), event_fields, event_title)
 
     def _transaction_question(self) -> Question[TransactionEvent]:
         return self._question(
-            "transaction", self._transactions, _transaction_fields, _transaction_title
+            "transaction", self._transactions, transaction_fields, transaction_title
         )
 
     def _question(self, noun: str, fetch: Any, fields: Any, title: Any) -> Question[Any]:
@@ -217,78 +298,3 @@ class SentryExpectations(Expectations):
 
     def _transactions(self) -> tuple[TransactionEvent, ...]:
         return self._context.clients.sentry.transactions_of_trace(self._context.trace_id)
-
-
-def _issue_fields(issue: Issue) -> dict[str, Any]:
-    return {
-        "type": _or_absent(issue.type),
-        "value": _or_absent(issue.value),
-        "title": issue.title,
-        "culprit": _or_absent(issue.culprit),
-        "level": _or_absent(issue.level),
-        "status": _or_absent(issue.status),
-        "count": issue.count,
-        "user_count": issue.user_count,
-    }
-
-
-def _issue_title(issue: Issue) -> str:
-    return f'{issue.short_id or issue.id} {issue.type or ""} "{issue.value or issue.title}"'
-
-
-def _event_fields(event: Event) -> dict[str, Any]:
-    exception = event.exception
-    user = event.user
-    return {
-        "event_id": event.event_id,
-        "type": _or_absent(exception and exception.type),
-        "value": _or_absent(exception and exception.value),
-        "message": _or_absent(event.message),
-        "title": event.title,
-        "level": _or_absent(event.level),
-        "tags": event.tags,
-        "user": ABSENT
-        if user is None
-        else {
-            **user.data,
-            "id": user.id,
-            "email": user.email,
-            "username": user.username,
-            "ip_address": user.ip_address,
-        },
-        "contexts": event.contexts,
-        "extra": event.extra,
-        "environment": _or_absent(event.environment),
-        "release": _or_absent(event.release),
-        "transaction": _or_absent(event.transaction),
-        "logger": _or_absent(event.tags.get("logger")),
-        "handled": _or_absent(None if exception is None else exception.handled),
-    }
-
-
-def _event_title(event: Event) -> str:
-    exception = event.exception
-    if exception is None:
-        return f'{event.level or "event"} "{event.message or event.title}"'
-    return f'{exception.type} "{exception.value}"'
-
-
-def _transaction_fields(transaction: TransactionEvent) -> dict[str, Any]:
-    return {
-        "name": transaction.name,
-        "op": _or_absent(transaction.op),
-        "status": _or_absent(transaction.status),
-        "tags": transaction.tags,
-        "contexts": transaction.contexts,
-        "environment": _or_absent(transaction.environment),
-        "release": _or_absent(transaction.release),
-        "duration_s": _or_absent(transaction.duration_s),
-    }
-
-
-def _transaction_title(transaction: TransactionEvent) -> str:
-    return f"{transaction.name} ({transaction.op}, {transaction.status})"
-
-
-def _or_absent(value: Any) -> Any:
-    return ABSENT if value is None else value

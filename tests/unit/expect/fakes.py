@@ -97,6 +97,9 @@ class FakeSentry(Backend):
         self.asked()
         return tuple(self.transactions) if trace_id == TRACE else ()
 
+    def event(self, event_id: str) -> Event:
+        return next(event for event in self.events if event.event_id == event_id)
+
     def issue(self, issue_id: str) -> Issue:
         return next(issue for issue in self.issues if issue.id == issue_id)
 
