@@ -77,7 +77,7 @@ def never_healthy(trial: Trial) -> None:
         answers=503,
         log=("level=info msg=starting", "level=warn msg=waiting for the ring"),
     )
-    trial.start(options=compose_options(start_timeout_s=0.5))
+    trial.start(options=compose_options(start_timeout_s=4))
 
 
 def ends_at_once(trial: Trial) -> None:
