@@ -1,8 +1,8 @@
 """The engine's processes: started in a folder of its own, and ended so that none is left.
 
 Everything that an engine can be told to keep in one place is kept in the folder: its data, its
-socket, the state of its containers. It gets no default bridge (``docker0``): Compose makes a
-network for each project, and builds use the machine's own.
+socket, the state of its containers. Its default bridge (``docker0``) is what containers reach this
+machine by, under the name ``host.docker.internal``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,6 @@ class Daemon:
             f"--data-root={self.folder / 'data'}",
             f"--exec-root={self.folder / 'exec'}",
             f"--pidfile={self.folder / 'pid'}",
-            "--bridge=none",
         ]
         (self.folder / "pid").unlink(missing_ok=True)
         with (self.folder / "engine.log").open("ab") as log:

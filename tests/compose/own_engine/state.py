@@ -25,6 +25,8 @@ class State:
     """Settings of the kernel that an engine changes → what they were."""
     forward_policy: dict[str, str] = field(default_factory=dict)
     """Command of iptables that had no rules of Docker's → its policy for FORWARD as it was."""
+    made_bridge: bool = False
+    """Whether there was no ``docker0`` before."""
     mounted_cgroup: bool = False
 
     def save(self, folder: Path) -> None:

@@ -1,7 +1,7 @@
 """What an engine changes outside of its folder, and how that is put back.
 
-Chains and rules of iptables, the policy of FORWARD, two settings of the kernel, and a few files and
-folders. What was there before is left alone.
+The default bridge, chains and rules of iptables, the policy of FORWARD, two settings of the kernel,
+and a few files and folders. What was there before is left alone.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SETTINGS = (
 )
 COMMANDS = ("iptables", "ip6tables")
 CGROUP = Path("/sys/fs/cgroup")
+BRIDGE = "docker0"
+"""The default bridge, which an engine makes and does not take away."""
 
 
 def note_before(state: State, steps: Steps) -> None:
@@ -32,6 +34,7 @@ def note_before(state: State, steps: Steps) -> None:
     state.ip_forward = {
         path: Path(path).read_text().strip() for path in SETTINGS if Path(path).exists()
     }
+    state.made_bridge = not has_bridge()
     for command in COMMANDS:
         rules = saved_rules(command, steps)
         # Chains of an engine that runs no more, or that was not found: they are somebody else's.
@@ -83,9 +86,17 @@ def _put_back_network(state: State, steps: Steps) -> None:
             steps.run([command, *arguments])
         if rules and forward_policy(rules) != policy:
             steps.run([command, "-P", "FORWARD", policy])
+    if state.made_bridge and has_bridge():
+        steps.run(["ip", "link", "delete", BRIDGE])
     for path, value in state.ip_forward.items():
         if Path(path).read_text().strip() != value:
             Path(path).write_text(value)
+
+
+def has_bridge() -> bool:
+    """Whether this process' network has an engine's default bridge."""
+    listed = Path("/proc/self/net/dev").read_text().splitlines()
+    return any(line.strip().startswith(f"{BRIDGE}:") for line in listed)
 
 
 def saved_rules(command: str, steps: Steps) -> str:
