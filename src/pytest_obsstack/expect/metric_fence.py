@@ -7,9 +7,8 @@ and any of them may have answered: each must have exported since.
 
 from __future__ import annotations
 
-import re
-
 from pytest_obsstack.expect.context import AppFacts, Context
+from pytest_obsstack.expect.selector import instance_matcher
 from pytest_obsstack.expect.settled import Settled
 from pytest_obsstack.waiting import until
 
@@ -64,12 +63,7 @@ def own_matcher(app: AppFacts) -> str:
     """The PromQL matcher of the app's own series, of all its processes."""
     if not app.instance:
         return f'job="{app.service}"'
-    if app.processes == 1:
-        return f'instance="{app.instance}"'
-    # Each process appends its own mark, its process id for instance.
-    # Escaped for the regular expression, and its backslash once more for the string.
-    pattern = re.sub(r"[^\w-]", r"\\\\\g<0>", app.instance)
-    return f'instance=~"{pattern}(-.+)?"'
+    return instance_matcher(app.instance, app.processes)
 
 
 def _newest_of_processes(context: Context, at_s: float | None = None) -> list[float]:

@@ -10,37 +10,29 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.histogram import Histogram, merged, wanted_of
 from pytest_obsstack.expect.hops import metric_hops
-from pytest_obsstack.expect.matching import describe_value
-from pytest_obsstack.expect.metric_fence import metrics_settled, newest_sample_s
+from pytest_obsstack.expect.increases import Increase, counted, increases
+from pytest_obsstack.expect.matching import NOT_GIVEN, describe_value
+from pytest_obsstack.expect.metric_fence import metrics_settled
+from pytest_obsstack.expect.metric_traces import expect_exemplar
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
-from pytest_obsstack.expect.selector import label_names, name_of, own_selector
+from pytest_obsstack.expect.selector import label_names, name_of, own_selector, with_suffix
+from pytest_obsstack.expect.settled import background_unfinished, never_tells
 from pytest_obsstack.expect.soft import Expectations
-from pytest_obsstack.expect.settled import never_tells
 from pytest_obsstack.record.asserted import How
 from pytest_obsstack.waiting import until
 
+if TYPE_CHECKING:
+    from pytest_obsstack.clients.prometheus.models import Exemplar
+
 FIRST_EXPORT_S = 0.5
 """How long a new app may take to export what it has counted so far: five of its intervals."""
-_LABELS_HIDDEN = ("__name__", "job", "instance")
-
-
-@dataclass(frozen=True)
-class Increase:
-    """How much one series grew between two times."""
-
-    labels: Mapping[str, str]
-    amount: float
-
-    def describe(self) -> str:
-        shown = ",".join(f'{k}="{v}"' for k, v in self.labels.items() if k not in _LABELS_HIDDEN)
-        return f"{self.labels.get('__name__', '')}{{{shown}}} +{self.amount:g}"
 
 
 class MetricExpectations(Expectations):
@@ -67,21 +59,20 @@ class MetricExpectations(Expectations):
         if by is not None:
             self._need_exactness(f"expect_increase({selector!r}, by={by:g})")
             self._need_responses(f"expect_increase({selector!r}, by={by:g})")
-        own = own_selector(selector, self._context.app.instance)
+            self._need_end(f"tell that {selector} grew by exactly {by:g}")
+        own = self._own(selector)
         if by == 0:
             self._need_metric(own)
         self._fence(own, f"{own} {_bound(by, at_least, 0.0)[0]}")
-        increases = self._increases(own)
-        total = math.fsum(increase.amount for increase in increases)
+        found = increases(self._context, own)
+        total = math.fsum(increase.amount for increase in found)
         wanted, enough = _bound(by, at_least, total)
         if not enough:
             fail(
                 Mismatch(
                     summary="A metric did not increase as expected.",
                     expected=f"{own} {wanted}",
-                    found=f"+{total:g} in {plural(len(increases), 'series')[:-1]}"
-                    if len(increases) > 1
-                    else f"+{total:g}",
+                    found=f"+{total:g} in {len(found)} series" if len(found) > 1 else f"+{total:g}",
                     others=tuple(
                         f"{increase.describe()}" for increase in self._neighbours(own)[:5]
                     ),
@@ -97,7 +88,7 @@ class MetricExpectations(Expectations):
         """The series of ``selector`` did not grow; ``CannotTell`` where that is not proven."""
         __tracebackhide__ = True
         self._need_exactness(f"expect_no_increase({selector!r})")
-        own = own_selector(selector, self._context.app.instance)
+        own = self._own(selector)
         settled = never_tells(self._context, "metrics") or metrics_settled(
             self._context, self._context.last_ended_s
         )
@@ -109,16 +100,16 @@ class MetricExpectations(Expectations):
                 metric_hops(self._context),
             )
         self._need_metric(own)
-        increases = [i for i in self._increases(own) if i.amount]
-        if not increases:
+        found = [i for i in increases(self._context, own) if i.amount]
+        if not found:
             self._context.asserted.add("metric", "absent", label_names(selector), [selector])
         else:
             fail(
                 Mismatch(
                     summary="A metric increased that must not.",
                     expected=f"{own} +0",
-                    found=increases[0].describe(),
-                    others=tuple(i.describe() for i in increases[1:]),
+                    found=found[0].describe(),
+                    others=tuple(i.describe() for i in found[1:]),
                     look=self._links(own),
                 )
             )
@@ -158,7 +149,73 @@ class MetricExpectations(Expectations):
         self._context.asserted.add("metric", "present", label_names(promql), [promql])
         return waited.value
 
+    def expect_histogram(
+        self,
+        name: str,
+        *,
+        count: Any = NOT_GIVEN,
+        sum: Any = NOT_GIVEN,
+        quantile: Mapping[float, Any] | None = None,
+    ) -> Histogram:
+        """The histogram of what this test's requests have observed, all series added up.
+
+        ``name`` may have label matchers and is without ``_bucket``; ``count`` and ``sum`` are a
+        number or a function of the value; ``quantile`` says for each share (0 to 1) a number that
+        it must not exceed, or a function. Quantiles are interpolated within buckets, so choose
+        bounds that are bucket bounds. Raises ``AssertionError``; ``CannotTell`` and
+        ``ObsstackError`` where exactness cannot be had.
+        """
+        __tracebackhide__ = True
+        call = f"expect_histogram({name!r})"
+        self._need_exactness(call)
+        self._need_responses(call)
+        self._need_end(f"tell what {name} has observed")
+        parts = [self._own(with_suffix(name, part)) for part in ("_count", "_sum", "_bucket")]
+        wanted = wanted_of(count, sum, quantile or {})
+        self._fence(parts[0], f"{parts[0]}: {wanted.describe()}")
+        histogram = merged(*(counted(self._context, part) for part in parts))
+        if not histogram.count:
+            self._need_metric(parts[0])
+        found = wanted.unmet(histogram)
+        if found:
+            fail(
+                Mismatch(
+                    summary="A histogram is not as expected.",
+                    expected=f"{parts[0]}: {wanted.describe()}",
+                    found=histogram.describe(),
+                    others=tuple(found),
+                    hops=metric_hops(self._context),
+                    look=self._links(parts[2]),
+                )
+            )
+        self._context.asserted.add("metric", "present", label_names(name), [name])
+        return histogram
+
+    def expect_exemplar(self, selector: str) -> Exemplar:
+        """The latest exemplar on a series of ``selector`` that leads to this test's trace.
+
+        Its span has been found in a store of spans, too. Waits until there is one; raises
+        ``AssertionError`` at the deadline, ``ObsstackError`` where the stack keeps no exemplars.
+        """
+        __tracebackhide__ = True
+        exemplar = expect_exemplar(self._context, self._own(selector))
+        self._context.asserted.add("metric", "present", label_names(selector), [selector])
+        return exemplar
+
     # ---- how
+
+    def _own(self, selector: str) -> str:
+        """``selector``, narrowed to the instance that this process drives."""
+        __tracebackhide__ = True
+        app = self._context.app
+        return own_selector(selector, app.instance, processes=app.processes)
+
+    def _need_end(self, purpose: str) -> None:
+        """What goes on in the background may count later."""
+        __tracebackhide__ = True
+        unfinished = background_unfinished(self._context, "metrics")
+        if unfinished is not None:
+            raise cannot_tell(purpose, unfinished, "metrics")
 
     def settle_baseline(self) -> None:
         """Wait until everything that the app counted before now is stored.
@@ -195,60 +252,13 @@ class MetricExpectations(Expectations):
             )
         )
 
-    def _increases(self, selector: str) -> list[Increase]:
-        __tracebackhide__ = True
-        start_s = self._context.exchanges.first_started_s or self._context.started_s
-        self._check_baseline(start_s)
-        client = self._context.clients.prometheus
-        before = {
-            _key(series.labels): series.last.value
-            for series in client.query(selector, time_s=start_s).series
-        }
-        now_s = newest_sample_s(self._context) or start_s
-        end_s = max(now_s, self._context.last_ended_s) + 1.0
-        window_s = math.ceil(end_s - start_s) + 1
-        result = client.query(f"{selector}[{window_s}s]", time_s=end_s)
-        increases = []
-        for series in result.series:
-            previous = before.get(_key(series.labels), 0.0)
-            amount = 0.0
-            for sample in series.samples:
-                if sample.timestamp_s <= start_s:
-                    continue
-                # A counter that went down was reset: it began again at zero.
-                amount += sample.value - previous if sample.value >= previous else sample.value
-                previous = sample.value
-            increases.append(Increase(series.labels, amount))
-        return increases
-
-    def _check_baseline(self, start_s: float) -> None:
-        """An earlier test's last requests must be in the value from which this test counts."""
-        __tracebackhide__ = True
-        earlier_s = self._context.history.last_ended_s
-        if self._context.shared_app:
-            earlier_s = self._context.baseline_s or start_s
-        if not self._context.exact_metrics or not earlier_s:
-            return
-        newest_s = newest_sample_s(self._context, at_s=start_s)
-        if newest_s is None or newest_s < earlier_s:
-            raise CannotTell(
-                "Cannot tell by how much the metric increased: there is no clean starting point.",
-                expected="a sample taken after the previous test's last response and before this "
-                "test's first request",
-                found=f"the newest one is {earlier_s - (newest_s or 0):.2f} s too old"
-                if newest_s
-                else "no sample at all",
-                advice='mark the test with @pytest.mark.obs_requires("metrics"): it then waits for '
-                "one before its first request",
-            )
-
     def _neighbours(self, selector: str) -> list[Increase]:
         """What did increase under the same metric name, for the message."""
         name = name_of(selector)
         if name is None:
             return []
-        own = own_selector(name, self._context.app.instance)
-        return [i for i in self._increases(own) if i.amount]
+        own = self._own(name)
+        return [i for i in increases(self._context, own) if i.amount]
 
     def _need_responses(self, call: str) -> None:
         """What a request without a response has counted, or is about to, cannot be told."""
@@ -268,7 +278,7 @@ class MetricExpectations(Expectations):
         name = name_of(selector)
         if name is None:
             return
-        own = own_selector(name, self._context.app.instance)
+        own = self._own(name)
         if not self._context.clients.prometheus.series(own):
             raise CannotTell(
                 f"Cannot assert that {selector} did not increase: there is no such metric.",
@@ -297,7 +307,3 @@ def _bound(by: float | None, at_least: float | None, total: float) -> tuple[str,
     if at_least is not None:
         return f"+{at_least:g} or more", total >= at_least
     return "any increase", total > 0
-
-
-def _key(labels: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(labels.items()))

@@ -17,8 +17,10 @@ _LABEL = re.compile(r"[{,]\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(?:=~|!~|!=|=)")
 _INSTANCE = re.compile(r"(?:^|,)\s*(?:instance|service_instance_id)\s*(?:=|!)")
 
 
-def own_selector(selector: str, instance: str) -> str:
+def own_selector(selector: str, instance: str, *, processes: int = 1) -> str:
     """``selector`` with a matcher for ``instance``, unless it names an instance itself.
+
+    With several ``processes`` for all instances that begin with it.
 
     Raises ``ObsstackError`` for anything but a plain selector: the increase of an expression is not
     defined here.
@@ -36,9 +38,33 @@ def own_selector(selector: str, instance: str) -> str:
     # A label's value may well contain a text that looks like another matcher.
     if not instance or _INSTANCE.search(re.sub(_QUOTED, "", matchers)):
         return selector.strip()
-    escaped = instance.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-    own = f'instance="{escaped}"'
+    own = instance_matcher(instance, processes)
     return f"{match['name'] or ''}{{{matchers + ',' if matchers else ''}{own}}}"
+
+
+def instance_matcher(instance: str, processes: int) -> str:
+    """The matcher of an app instance, or of all that its processes have made of it."""
+    if processes > 1:
+        # Each process appends its own mark, its process id for instance. What is special in a
+        # regular expression is escaped for that, and the backslash once more for the string.
+        pattern = re.sub(r"[^\w-]", r"\\\\\g<0>", instance)
+        return f'instance=~"{pattern}(-.+)?"'
+    escaped = instance.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'instance="{escaped}"'
+
+
+def with_suffix(selector: str, suffix: str) -> str:
+    """``selector`` of ``name`` + ``suffix``, as the parts of a histogram are called."""
+    __tracebackhide__ = True
+    match = _SELECTOR.fullmatch(selector)
+    if match is None or not match["name"]:
+        raise ObsstackError(
+            f"Not the name of a histogram: {selector}",
+            expected='a metric name, perhaps with label matchers: duration_seconds{endpoint="/"}',
+            found="something else",
+        )
+    rest = selector.strip()[len(match["name"]) :]
+    return f"{match['name']}{suffix}{rest.strip()}"
 
 
 def name_of(selector: str) -> str | None:

@@ -46,10 +46,10 @@ def never_tells(context: Context, signal: Fenced) -> Settled | None:
                 "work on it",
                 polls=0,
             )
-    return _background(context, signal) or _streamed(context, signal)
+    return background_unfinished(context, signal) or _streamed(context, signal)
 
 
-def _background(context: Context, signal: Fenced) -> Settled | None:
+def background_unfinished(context: Context, signal: Fenced) -> Settled | None:
     """The end of the work of background threads has to be seen; requests do not tell it."""
     if context.background_ends.get(signal) == len(context.exchanges.all):
         return None

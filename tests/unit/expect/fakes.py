@@ -11,7 +11,7 @@ from typing import Any, cast
 
 from pytest_obsstack.clients.collector import CollectorReading, Counts, Signal
 from pytest_obsstack.clients.loki.models import LogEntry
-from pytest_obsstack.clients.prometheus.models import Target
+from pytest_obsstack.clients.prometheus.models import Exemplar, Target
 from pytest_obsstack.clients.sentry.event import Event
 from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome
@@ -160,6 +160,12 @@ class FakePrometheus(Backend):
     target_list: list[Target] = field(default_factory=lambda: [target()])
     url: str = "http://127.0.0.1:9090"
     queries: list[str] = field(default_factory=list)
+    exemplar_list: list[Exemplar] = field(default_factory=list)
+
+    def exemplars(self, promql: str, *, start_s: float, end_s: float) -> tuple[Exemplar, ...]:
+        self.asked()
+        self.queries.append(promql)
+        return tuple(e for e in self.exemplar_list if start_s <= e.timestamp_s <= end_s)
 
     def add(self, name: str, *samples: tuple[float, float], **labels: str) -> None:
         """A series of ``(timestamp_s, value)`` of the app instance."""
