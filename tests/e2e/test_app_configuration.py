@@ -26,6 +26,7 @@ def test_the_event_lists_the_flask_and_logging_integrations(
 
 
 @pytest.mark.obs_requires("app_control")
+@pytest.mark.obs_requires("settled_errors")
 def test_environment_and_sampling_rate_come_from_the_environment(
     obs_bench: Bench, unlike_default_app: AppProcess, obs_sentry: SentryClient
 ) -> None:

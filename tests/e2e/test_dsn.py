@@ -25,7 +25,10 @@ from tests.e2e.app_copies import app_with
 
 pytestmark = pytest.mark.e2e
 
-RESTART_NEEDS = ("app_control", "faults", "writes", "issues", "otlp_traces", "spans", "logs")
+RESTART_NEEDS = (
+    *("app_control", "faults", "writes", "accounts"),
+    *("issues", "settled_errors", "transactions", "otlp_traces", "tracker_spans", "logs"),
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ def restart(
 
 
 @pytest.mark.claim("dsn-create-project")
-@pytest.mark.obs_requires("writes")
+@pytest.mark.obs_requires("writes", "accounts")
 def test_a_flask_project_is_created_through_the_api(
     obs_sentry: SentryClient, obs_settings: Settings, new_project: Project
 ) -> None:
@@ -131,7 +134,7 @@ def test_a_flask_project_is_created_through_the_api(
 
 
 @pytest.mark.claim("dsn-copy")
-@pytest.mark.obs_requires("issues")
+@pytest.mark.obs_requires("issues", "accounts")
 def test_the_key_is_read_through_the_api_and_its_host_is_the_one_that_the_app_reaches(
     obs: Probe, obs_sentry: SentryClient, obs_dsn: str
 ) -> None:

@@ -81,6 +81,7 @@ def test_simulated_errors_have_their_title_and_one_group_with_the_right_count(
 
 
 @pytest.mark.claim("view-simulated")
+@pytest.mark.obs_requires("settled_errors")
 def test_an_issue_counts_exactly_its_events(obs: Probe, obs_sentry: SentryClient) -> None:
     message = {"level": "error", "message": f"Disk {own_word(obs)} is full"}
     issues = []

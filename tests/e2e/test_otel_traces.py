@@ -6,7 +6,7 @@ import pytest
 
 from pytest_obsstack import AppSpec, Probe
 from pytest_obsstack.clients.spans import Span
-from pytest_obsstack.expect.traces import status_of
+from pytest_obsstack.expect.span_fields import status_of
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("spans")]
 

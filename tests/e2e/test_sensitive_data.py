@@ -99,6 +99,7 @@ def test_the_same_secret_is_found_without_the_filter(unfiltered: Probe, leak: Le
 
 @pytest.mark.claim("practice-filter-cookies")
 @pytest.mark.obs_requires("settled_errors")
+@pytest.mark.obs_requires("transactions")
 def test_no_cookie_is_left_in_event_or_transaction(obs: Probe, obs_sentry: SentryClient) -> None:
     with_cookie(obs)
     for request in requests_sent(obs, obs_sentry):
@@ -122,6 +123,7 @@ def test_the_authorization_header_is_taken_out_however_it_is_written(
 
 @pytest.mark.claim("practice-filter-authorization")
 @pytest.mark.obs_requires("app_control")
+@pytest.mark.obs_requires("settled_errors", "transactions")
 def test_without_the_filter_headers_and_cookies_are_in_event_and_transaction(
     unfiltered: Probe, obs_sentry: SentryClient
 ) -> None:

@@ -23,7 +23,9 @@ Kind = Literal["product", "stand-in", "apart", "skipped", "failed", "not run"]
 
 _TRACKER = frozenset({"sentry"})
 _SHOWN_BY: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys(("issues", "tags", "breadcrumbs", "transactions", "releases"), _TRACKER),
+    **dict.fromkeys(
+        ("issues", "tags", "breadcrumbs", "transactions", "releases", "accounts"), _TRACKER
+    ),
     **dict.fromkeys(("alerts", "ui", "settled_errors", "tracker_spans"), _TRACKER),
     "otlp_traces": frozenset({"collector", "sentry"}),
     **dict.fromkeys(

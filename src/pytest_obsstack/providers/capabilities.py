@@ -13,6 +13,7 @@ MEANINGS: Mapping[str, str] = {
     "metrics": "metrics can be queried with PromQL",
     "logs": "log lines can be queried with LogQL",
     "releases": "releases are kept",
+    "accounts": "the error tracker's API manages organisations, projects and keys",
     "alerts": "alert rules notify a webhook",
     "otlp_traces": "spans sent over OTLP reach the error tracker",
     "exemplars": "metrics carry exemplars with trace ids",

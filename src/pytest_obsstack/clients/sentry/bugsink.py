@@ -80,7 +80,7 @@ _ADVICE = {
     401: "give a valid auth token of this Bugsink: 40 hex digits",
     403: "give a token that may read issues, events, projects and releases; to set up also one "
     "that may manage teams and projects",
-    404: "check the project and the id, and that this is Bugsink 2.6 or newer",
+    404: "check the project and the id, and that this is Bugsink 2.6.2 or newer",
 }
 
 

@@ -52,7 +52,7 @@ KEEPS_ORDER = Ordering()
 
 _SHOWN_BY_SENTRY = (
     *("issues", "settled_errors", "tags", "breadcrumbs", "transactions"),
-    *("spans", "tracker_spans", "otlp_traces", "releases", "alerts", "ui"),
+    *("spans", "tracker_spans", "otlp_traces", "releases", "accounts", "alerts", "ui"),
 )
 
 SENTRY = TrackerTraits("Sentry", frozenset(_SHOWN_BY_SENTRY), KEEPS_ORDER, counts_outcomes=True)
