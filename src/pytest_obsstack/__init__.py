@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         StackUnavailable,
     )
     from pytest_obsstack.expect.probe import Probe
+    from pytest_obsstack.expect.shape import span
     from pytest_obsstack.providers.app import AppProcess, AppSpec, simple_app
     from pytest_obsstack.providers.stack import Stack
     from pytest_obsstack.provision.names import Settings
@@ -33,6 +34,7 @@ __all__ = [
     "Stack",
     "StackUnavailable",
     "simple_app",
+    "span",
 ]
 
 _HOMES = {
@@ -47,6 +49,7 @@ _HOMES = {
     "Stack": "providers.stack",
     "StackUnavailable": "errors",
     "simple_app": "providers.app",
+    "span": "expect.shape",
 }
 
 

@@ -9,14 +9,16 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import spans_settled
 from pytest_obsstack.expect.hops import span_hops
-from pytest_obsstack.expect.matching import ABSENT, NOT_GIVEN, given
+from pytest_obsstack.expect.matching import NOT_GIVEN, given
 from pytest_obsstack.expect.question import Question
+from pytest_obsstack.expect.shape_report import fit_of, shortfall_of
 from pytest_obsstack.expect.soft import Expectations
+from pytest_obsstack.expect.span_fields import span_fields, span_title
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.spans import Span
-
-_NOT_ERRORS = (None, "", "ok", "unset", "unknown")
+    from pytest_obsstack.expect.question import Shortfall
+    from pytest_obsstack.expect.shape import SpanShape
 
 
 class TraceExpectations(Expectations):
@@ -62,6 +64,40 @@ class TraceExpectations(Expectations):
         fetch = self._fetch if attributes is NOT_GIVEN else self._fetch_whole
         return self._whole(self._question(fetch).one(self._context, expected))
 
+    def expect_trace(self, *shapes: SpanShape, exactly: bool = False) -> tuple[Span, ...]:
+        """The spans that have these shapes, each made by ``span`` with its children.
+
+        A shape is looked for anywhere in the trace, and its spans may have other children, too;
+        ``exactly``: the trace consists of these spans, and begins with those of ``shapes``. Gives
+        the spans in the order in which they were written, each before its children. Waits until
+        they are there; ``exactly`` waits until arrival has settled. Raises ``AssertionError`` with
+        both trees drawn, ``CannotTell`` for ``exactly`` where arrival is not proven.
+        """
+        __tracebackhide__ = True
+        if not shapes:
+            raise ObsstackError(
+                "expect_trace was given no shape.", expected="one shape or more, made by span(…)"
+            )
+        wanted = [each for shape in shapes for each in shape.walk()]
+        whole = any("attributes" in each.fields for each in wanted)
+        callers = {exchange.span_id for exchange in self._context.exchanges.all}
+
+        def judge(spans: Sequence[Span]) -> Shortfall | None:
+            fits, tree = fit_of(shapes, spans, callers, exactly=exactly)
+            return shortfall_of(fits, tree, self._context.short_trace(), exactly=exactly)
+
+        spans = self._question(self._fetch_whole if whole else self._fetch).together(
+            self._context,
+            judge,
+            summary="The spans have not exactly the expected shape"
+            if exactly
+            else "No spans of the expected shape arrived",
+            purpose="assert that there are no other spans" if exactly else None,
+        )
+        fits, _ = fit_of(shapes, spans, callers, exactly=exactly)
+        found = [each.span for fit in fits for each in fit.walk()]
+        return tuple(self._whole(span) for span in found if span is not None)
+
     def expect_no_span(
         self,
         name: Any = NOT_GIVEN,
@@ -86,8 +122,8 @@ class TraceExpectations(Expectations):
             noun="span",
             signal="spans",
             fetch=fetch or self._fetch,
-            fields=_fields,
-            title=_title,
+            fields=span_fields,
+            title=span_title,
             settle=spans_settled,
             hops=span_hops,
             links=self._links,
@@ -120,25 +156,3 @@ def _page_in_grafana(context: Context) -> list[str]:
     return [
         grafana.trace_url(source, context.trace_id) for source in sources if source.type == "tempo"
     ]
-
-
-def status_of(span: Span) -> str:
-    """``error`` or ``ok``: Sentry's many words for a failure are one for a test."""
-    return "ok" if span.status in _NOT_ERRORS else "error"
-
-
-def _fields(span: Span) -> dict[str, Any]:
-    return {
-        "name": span.name or ABSENT,
-        "service": span.service or ABSENT,
-        "status": status_of(span),
-        "kind": span.kind or ABSENT,
-        "parent": span.parent_span_id or ABSENT,
-        "environment": span.environment or ABSENT,
-        "duration_ms": ABSENT if span.duration_ms is None else span.duration_ms,
-        "attributes": span.attributes,
-    }
-
-
-def _title(span: Span) -> str:
-    return f"{span.service}: {span.name} ({span.kind}, {status_of(span)})"

@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_obsstack.errors import CannotTell
-from pytest_obsstack.expect.traces import TraceExpectations, status_of
+from pytest_obsstack.expect.span_fields import status_of
+from pytest_obsstack.expect.traces import TraceExpectations
 from tests.unit.expect.fakes import Bench, bench
 from tests.unit.expect.models import OTHER_TRACE, SPAN, otlp_span, root_span
 
