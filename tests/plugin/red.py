@@ -21,6 +21,7 @@ _CHANGING = (
     (r"\bSIMPLE-APP-\w+", "SIMPLE-APP-ID"),
     (r"(?<=instance=\")simple-app-[\w-]+", "INSTANCE"),
     (r"\d+\.\d s \(\d+ polls?\)", "SECONDS (POLLS)"),
+    (r"\b\d+ items or more", "N items or more"),
     (r"accepted \d+ (\w+ ?\w+), sent \d+ to (\w+), failed \d+", r"accepted N \1, sent N to \2"),
     # Of all tests so far; what each outcome looks like is a test of the hops.
     (r"SDK reported no discards|the project's outcomes: [^→\n]+", "OUTCOMES"),
