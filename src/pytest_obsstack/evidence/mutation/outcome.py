@@ -12,9 +12,9 @@ from pytest_obsstack.errors import CannotTell
 
 Verdict = Literal["killed", "survived", "not applicable", "error"]
 
-_OF_MISSING_PARTS = (AssertionError, CannotTell, pytest.fail.Exception, LookupError)
-_OF_MISSING_VALUES = (AttributeError, TypeError)
-"""What a test gets from ``event.user.id`` where there is no user."""
+_RED = (AssertionError, CannotTell, pytest.fail.Exception)
+_OF_MISSING_PARTS = (AttributeError, LookupError, TypeError, ValueError)
+"""What a test gets from ``event.user.id``, ``event.breadcrumbs[-1]``, ``(event,) = events``."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def verdict_of(error: BaseException | None, changed: Sequence[str]) -> tuple[Ver
             return "not applicable", "nothing arrived that it could change"
         return "survived", "; ".join(dict.fromkeys(changed))
     told = f"{type(error).__name__}: {first_line(error)}"
-    if isinstance(error, _OF_MISSING_PARTS + _OF_MISSING_VALUES):
+    if isinstance(error, _RED + _OF_MISSING_PARTS):
         return ("killed", told) if changed else ("error", f"failed without any change: {told}")
     return "error", told
 

@@ -67,7 +67,7 @@ def _of_errors(facts: Sequence[Asserted]) -> Iterator[Mutant]:
     if not found:
         return
     fields = _fields(found)
-    counted = _counted(found) or bool({"count", "user_count"} & fields)
+    counted = _counted(found) or "count" in fields
     yield Mutant(fault("event dropped", "errors"), ("errors",))
     yield Mutant(fault("event duplicated", "errors"), ("errors",), named=counted)
     yield Mutant(fault("level changed", "errors"), ("errors",), named="level" in fields)

@@ -26,7 +26,7 @@ def summary_lines(score: Score, minimum: float | None, path: Path | None) -> lis
     if score.errors:
         lines += ["", "reruns that failed for another reason:", *_by_test(score.errors)]
     if score.left_out:
-        lines += ["", f"left out: {_tests(sum(score.left_out.values()))}"]
+        lines += ["", f"left out: {_count(sum(score.left_out.values()), 'test')}"]
         lines += [f"  {count} {reason}" for reason, count in sorted(score.left_out.items())]
     if path is not None:
         lines += ["", f"every rerun: {path}"]
@@ -34,7 +34,7 @@ def summary_lines(score: Score, minimum: float | None, path: Path | None) -> lis
 
 
 def _headline(score: Score) -> str:
-    took = f"{_tests(score.tests)}, {score.reruns} reruns, {score.seconds:.1f} s"
+    took = f"{_count(score.tests, 'test')}, {_count(score.reruns, 'rerun')}, {score.seconds:.1f} s"
     if score.percent is None:
         return f"no fault concerned what the tests assert ({took})"
     return f"{score.percent:.1f} %: {score.killed} of {score.applicable} faults noticed ({took})"
@@ -50,8 +50,8 @@ def _by_test(found: Iterable[Survivor]) -> Iterator[str]:
                 continue
             yield f"      {each.outcome.advice}"
             if each.also_in:
-                yield f"      no test of this run notices it; {_tests(each.also_in)} more might"
+                yield f"      no test of this run notices it; {_count(each.also_in, 'test')} more might"
 
 
-def _tests(count: int) -> str:
-    return "1 test" if count == 1 else f"{count} tests"
+def _count(count: int, noun: str) -> str:
+    return f"1 {noun}" if count == 1 else f"{count} {noun}s"
