@@ -130,7 +130,7 @@ def test_a_service_whose_health_check_fails(repo: Repo) -> None:
         "test": ["CMD-SHELL", "echo no database; exit 1"],
         "interval": "1s",
         "retries": 2,
-        "start_period": "0s",
+        "start_period": "1s",
     }
     run = failing(repo, override={"services": {"inventory": {"healthcheck": health}}})
     lines = errors(run, repo.folder).splitlines()

@@ -90,7 +90,8 @@ def _runs(folder: Path) -> bool:
     from pytest_obsstack.providers.state import read_state
 
     state = read_state(folder / "state.json")
-    return state is not None and state.process is not None and state.alive
+    # A kept stack of containers has no process any more, and its folder is marked as in use.
+    return state is not None and state.process is not None and state.process.alive
 
 
 def find_home(start: Path, name: str = ".obsstack") -> Path:

@@ -50,14 +50,13 @@ def _remove_containers(state: StackState) -> None:
     try:
         take_down(compose, state.process)
     except ComposeFailed as failed:
-        lines = failed.last_lines
         raise ObsstackError(
             "The containers of the stack could not be removed.",
             expected=f"`{' '.join(compose.down_command())}` succeeds",
-            found=lines[-1] if lines else "it failed without a word",
+            found=failed.found,
             advice="run that command once the engine answers, or `obsstack down --all`",
-            log_lines=lines,
-        ) from failed
+            log_lines=failed.last_lines,
+        ) from None
 
 
 def end_app(app: RunningApp) -> bool:

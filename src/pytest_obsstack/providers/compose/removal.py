@@ -22,6 +22,7 @@ _ATTEMPTS = 3
 _LATE_S = 2.0
 """How long the engine may need to end what it began for a caller who is gone."""
 _LOOK_TIMEOUT_S = 60.0
+_SHOWN = 3
 _DOWN_TIMEOUT_S = 120.0
 
 
@@ -48,7 +49,8 @@ def remove(
         if status == 0 and not left:
             return 0, output
         if left:
-            output = f"{output.rstrip()}\nstill there: {', '.join(left)}"
+            more = f" and {len(left) - _SHOWN} more" if len(left) > _SHOWN else ""
+            output = f"{output.rstrip()}\nstill there: {', '.join(left[:_SHOWN])}{more}"
     return status or 1, output
 
 

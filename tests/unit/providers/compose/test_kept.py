@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +14,8 @@ from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import GUIDE_PORTS, Options
 from pytest_obsstack.providers.app import free_port
 from pytest_obsstack.providers.compose import project
-from pytest_obsstack.providers.home import Home
-from pytest_obsstack.providers.state import StackState, read_state
+from pytest_obsstack.providers.home import RUNS_KEPT, Home
+from pytest_obsstack.providers.state import StackState, read_state, write_state
 from pytest_obsstack.provision.ending import end_stack
 from pytest_obsstack.provision.run import Run
 from pytest_obsstack.provision.session import Session
@@ -222,3 +223,19 @@ def test_files_of_the_stack_may_be_gone_by_now(
     assert obsstack(capsys, monkeypatch, "logs", "loki")[0] == 0
     assert obsstack(capsys, monkeypatch, "down")[0] == 0
     assert bench.engine.left() == []
+
+
+def test_the_folder_of_a_kept_stack_is_not_cleared_away_until_it_is_taken_down(
+    kept: StackState,
+    home: Home,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    write_state(kept.folder.parent / "state.json", kept)
+    for _ in range(RUNS_KEPT):
+        home.make_run(home.path / "runs" / f"30000101-000000-{os.urandom(3).hex()}")
+    home.clear_old_runs()
+    assert kept.folder.exists()
+    assert obsstack(capsys, monkeypatch, "down")[0] == 0
+    home.clear_old_runs()
+    assert not kept.folder.exists()

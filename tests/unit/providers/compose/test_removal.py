@@ -165,11 +165,12 @@ def test_kill_9_in_the_middle_of_a_start(bench: Bench, compose: Compose) -> None
     """Compose is ended first, then what it has made so far is removed."""
     owner = starting(compose, bench)
     put(bench, "early")
-    bench.engine.late = lambda: put(bench, "late")
+    late: list[Container] = []
+    bench.engine.late = lambda: late.append(put(bench, "late"))
     starts_at_down: list[bool] = []
     bench.engine.before_down = lambda: starts_at_down.append(alive(client_pid(bench)))
     end(owner)
-    assert eventually(lambda: f"{NAME}-late-1" in bench.engine.left(), PATIENCE_S)
+    assert eventually(lambda: late, PATIENCE_S)
     assert eventually(lambda: bench.engine.left() == [], PATIENCE_S)
     assert starts_at_down[0] is False
 
@@ -199,6 +200,22 @@ def test_a_call_that_does_not_end_on_sigterm_is_killed(bench: Bench, compose: Co
     assert raised.value.found == "it did not end within 0.5 s"
     for pid in map(int, pids.read_text().split()):
         assert not alive(pid)
+
+
+def test_what_a_call_has_started_is_asked_to_end_too(bench: Bench, compose: Compose) -> None:
+    """Docker's older clients do not hand a signal on to the plugin that does the work."""
+    client, told = bench.folder / "bin" / "docker", bench.folder / "told"
+    client.write_text(
+        f"#!/bin/sh\n(trap 'echo ended > {told}; exit' TERM; echo ready; while :; do sleep 0.05; "
+        "done) &\ntrap '' TERM\nwait\nwait\n"
+    )
+
+    def tell(_ready: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        compose.run("up", tell=tell)
+    assert told.read_text() == "ended\n"
 
 
 def test_an_exception_while_progress_is_told_ends_the_call(bench: Bench, compose: Compose) -> None:
