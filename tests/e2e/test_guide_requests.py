@@ -27,6 +27,7 @@ def test_error_endpoint_makes_a_value_error_with_its_tags(obs: Probe) -> None:
 
 @pytest.mark.claim("test-2-error")
 @pytest.mark.obs_requires("exact_metrics")
+@pytest.mark.obs_requires("settled_errors")
 def test_error_endpoint_reaches_every_backend(obs: Probe) -> None:
     response = obs.get("/error")
     assert response.status_code == 500

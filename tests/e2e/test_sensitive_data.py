@@ -90,6 +90,7 @@ def test_a_secret_is_nowhere(obs: Probe, leak: Leak) -> None:
 @pytest.mark.claim("practice-filter-cookies", "practice-filter-authorization")
 @pytest.mark.obs_requires("app_control")
 @pytest.mark.parametrize("leak", LEAKS)
+@pytest.mark.obs_requires("settled_errors")
 def test_the_same_secret_is_found_without_the_filter(unfiltered: Probe, leak: Leak) -> None:
     send, secret = leak
     send(unfiltered)
