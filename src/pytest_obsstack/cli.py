@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -34,6 +35,12 @@ app.command("sentry-setup")(sentry_setup)
 app.command()(doctor)
 app.command()(send)
 
+_BY_VARIABLE = (
+    *("compose_command", "start_timeout", "timeout_factor"),
+    *("sentry_token", "sentry_organization", "sentry_project", "sentry_flavour", "sentry_dsn"),
+)
+"""Options that ``up`` takes from the variables that pytest takes them from, too."""
+
 HomeOption = Annotated[
     Path | None,
     typer.Option(
@@ -44,14 +51,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, tokens and
 
 
 def main() -> None:
-    """Entry point; errors of the product end with their text and exit status 1."""
+    """Entry point; an error of the product ends with its text and status 1, wrong use with 2."""
     try:
         app()
-    except ObsstackError as error:
+    except (ObsstackError, pytest.UsageError) as error:
         # Soft-wrapped: paths and URLs in a text stay whole, whatever the terminal's width.
         console = Console(stderr=True)
         console.print(escape(str(error)), style="red", highlight=False, soft_wrap=True)
-        sys.exit(1)
+        sys.exit(1 if isinstance(error, ObsstackError) else 2)
 
 
 @app.command()
@@ -78,7 +85,10 @@ def up(
         bool, typer.Option("--app/--no-app", help="Start the guide's sample app, too.")
     ] = True,
 ) -> None:
-    """Start a stack and leave it running; if it runs already, say so."""
+    """Start a stack and leave it running; if it runs already, say so.
+
+    OBS_COMPOSE_COMMAND, OBS_START_TIMEOUT and OBS_SENTRY_… count as they do for pytest.
+    """
     from pytest_obsstack.providers.app import simple_app
     from pytest_obsstack.provision.containers import app_runs
     from pytest_obsstack.provision.ending import end_stack
@@ -113,7 +123,7 @@ def _options(
 ) -> Options:
     """The options of ``up``, checked as those of pytest are."""
     texts: dict[str, list[str]] = {"stack": [stack], "use": use, "port": port}
-    values: dict[str, Any] = {option.name: option.default for option in TABLE}
+    values: dict[str, Any] = {option.name: _surrounding(option) for option in TABLE}
     for option in TABLE:
         parsed = [_parsed(option, text) for text in texts.get(option.name, ())]
         if option.kind == "list":
@@ -129,6 +139,18 @@ def _options(
         return build_options(values, Path.cwd(), ())
     except pytest.UsageError as error:
         raise typer.BadParameter(str(error).replace("--obs-", "--")) from error
+
+
+def _surrounding(option: Option) -> Any:
+    """The value of an option's variable, of those that have no flag here; else the default."""
+    text = os.environ.get(option.variable)
+    if text is None or option.name not in _BY_VARIABLE:
+        return option.default
+    try:
+        return option.parse(text)
+    except ValueError as error:
+        shown = "(hidden)" if option.secret else repr(text)
+        raise typer.BadParameter(f"{option.variable}: {error}; found {shown}") from error
 
 
 def _parsed(option: Option, text: str) -> Any:
@@ -195,7 +217,7 @@ def _down_all(place: Home, *, as_json: bool) -> None:
             end_stack(state)
             place.kept_path.unlink(missing_ok=True)
             place.release(state.folder.parent)
-    engine = find_engine()
+    engine = find_engine(os.environ.get("OBS_COMPOSE_COMMAND"))
     left = find_leftovers(engine)
     stays = {leftover.project: leftover.stays for leftover in left if leftover.stays}
     removed = []

@@ -19,7 +19,14 @@ from pytest_obsstack.providers.state import StackState, read_state, write_state
 from pytest_obsstack.provision.ending import end_stack
 from pytest_obsstack.provision.run import Run
 from pytest_obsstack.provision.session import Session
-from tests.unit.providers.compose.support import Bench, compose_options, normalised
+from tests.unit.providers.compose.support import (
+    DSN,
+    TOKEN,
+    TRACKER,
+    Bench,
+    compose_options,
+    normalised,
+)
 from tests.unit.providers.support import eventually
 
 SERVICES = ("otel-collector", "prometheus", "loki", "tempo", "grafana")
@@ -239,3 +246,42 @@ def test_the_folder_of_a_kept_stack_is_not_cleared_away_until_it_is_taken_down(
     assert obsstack(capsys, monkeypatch, "down")[0] == 0
     home.clear_old_runs()
     assert not kept.folder.exists()
+
+
+def test_up_takes_what_has_no_flag_from_variables(
+    home: Home,
+    bench: Bench,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    up = ("up", "--stack=compose", "--no-app", f"--use=sentry={TRACKER}")
+    status, said = obsstack(capsys, monkeypatch, *up)
+    assert (status, said) == (
+        2,
+        (
+            f"--obs-use sentry={TRACKER}: an attached Sentry needs OBS_SENTRY_TOKEN, "
+            "--obs-sentry-organization, --obs-sentry-project\n"
+        ),
+    )
+    settings = {"TOKEN": TOKEN, "ORGANIZATION": "o", "PROJECT": "p", "DSN": "http://9000/1"}
+    for name, value in settings.items():
+        monkeypatch.setenv(f"OBS_SENTRY_{name}", value)
+    status, said = obsstack(capsys, monkeypatch, *up)
+    assert status == 2
+    assert "OBS_SENTRY_DSN: " in said
+    assert "found (hidden)" in said
+    monkeypatch.setenv("OBS_SENTRY_DSN", DSN)
+    monkeypatch.setenv("OBS_COMPOSE_COMMAND", "docker compose")
+    status, said = obsstack(capsys, monkeypatch, *up)
+    assert status == 0, said
+    assert "the stack keeps running" in said
+    sentry = kept_state(home).endpoints.sentry
+    assert sentry is not None
+    assert (sentry.token, sentry.dsn) == (TOKEN, DSN)
+
+
+def kept_state(home: Home) -> StackState:
+    state = read_state(home.kept_path)
+    assert state is not None
+    return state
