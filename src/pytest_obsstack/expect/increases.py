@@ -65,7 +65,7 @@ def counted(context: Context, selector: str) -> list[Counted]:
     """The series of ``selector`` with what they were before and all samples since."""
     __tracebackhide__ = True
     start_s = context.exchanges.first_started_s or context.started_s
-    _check_baseline(context, start_s)
+    check_baseline(context, start_s)
     client = context.clients.prometheus
     before = {
         _key(series.labels): series.last.value
@@ -85,7 +85,7 @@ def counted(context: Context, selector: str) -> list[Counted]:
     ]
 
 
-def _check_baseline(context: Context, start_s: float) -> None:
+def check_baseline(context: Context, start_s: float) -> None:
     """An earlier test's last requests must be in the value from which this test counts."""
     __tracebackhide__ = True
     earlier_s = context.history.last_ended_s

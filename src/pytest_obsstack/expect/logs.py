@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.errors import CannotTell, ObsstackError
+from pytest_obsstack.expect.budget import Volume, check_bounds, volume_of, within_volume
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import logs_settled
 from pytest_obsstack.expect.hops import log_hops
@@ -97,11 +98,31 @@ class LogExpectations(Expectations):
         entries = self._question().together(
             self._context,
             judge,
+            expected=order.wanted,
             summary="The lines in Loki are not as expected in their order",
             purpose="assert that there are no other lines" if exactly else None,
         )
         found = _those(only, entries)
         return tuple(found[at] for at in order.places(list(map(_fields, found))))
+
+    def expect_volume(
+        self, *, max_lines: int | None = None, max_bytes: int | None = None
+    ) -> Volume:
+        """How much this test has logged, which is no more than that.
+
+        Bytes are those of the lines in UTF-8. Raises ``AssertionError`` with the lines that make up
+        most of it, ``CannotTell`` where more may still come or Loki gives only a part.
+        """
+        __tracebackhide__ = True
+        check_bounds("expect_volume", max_lines=max_lines, max_bytes=max_bytes)
+        entries = self._question().together(
+            self._context,
+            within_volume(max_lines, max_bytes, self._context.short_trace()),
+            expected=[],
+            summary="The test has logged more than it may",
+            purpose="tell how much the test has logged",
+        )
+        return volume_of(entries)
 
     def lines(self) -> tuple[LogEntry, ...]:
         """All entries of this test, oldest first, once arrival has settled."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.errors import CannotTell, ObsstackError
+from pytest_obsstack.expect.budget_series import expect_cardinality
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.histogram import Histogram, merged, wanted_of
 from pytest_obsstack.expect.hops import metric_hops
@@ -30,6 +31,7 @@ from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.prometheus.models import Exemplar
+    from pytest_obsstack.expect.budget import Cardinality
 
 FIRST_EXPORT_S = 0.5
 """How long a new app may take to export what it has counted so far: five of its intervals."""
@@ -201,6 +203,22 @@ class MetricExpectations(Expectations):
         exemplar = expect_exemplar(self._context, self._own(selector))
         self._context.asserted.add("metric", "present", label_names(selector), [selector])
         return exemplar
+
+    def expect_cardinality(
+        self, selector: str, *, max: int | None = None, max_new: int | None = None
+    ) -> Cardinality:
+        """How many series the app has under ``selector``, which are no more than that.
+
+        ``max`` bounds all of this app instance, ``max_new`` those that were born since the test's
+        first request. Raises ``AssertionError`` with the labels that have the most values,
+        ``CannotTell`` where arrival is not proven, where there is no such series, or no clean
+        starting point, ``ObsstackError`` for ``max_new`` where others use the app, too.
+        """
+        __tracebackhide__ = True
+        own = self._own(selector)
+        cardinality = expect_cardinality(self._context, own, most=max, most_new=max_new)
+        self._context.asserted.add("metric", "all", label_names(selector), [selector])
+        return cardinality
 
     # ---- how
 

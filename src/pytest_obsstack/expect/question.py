@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -137,11 +137,13 @@ class Question(Generic[T]):
         context: Context,
         judge: Callable[[Sequence[T]], Shortfall | None],
         *,
+        expected: Sequence[Mapping[str, Any]],
         summary: str,
         purpose: str | None = None,
     ) -> tuple[T, ...]:
         """All that arrived, once ``judge`` finds no fault with it; else fails with ``summary``.
 
+        ``expected`` are the fields that ``judge`` compares, of each thing that it looks for.
         Polls until the deadline. With a ``purpose`` (as in "Cannot …") it is asked once, after
         arrival is proven settled; where that is not, only a final shortfall is told.
         """
@@ -178,6 +180,11 @@ class Question(Generic[T]):
                     look=(*self.links(), KEEP),
                 )
             )
+        for each in expected:
+            found = [thing for thing in things if not differences(dict(each), self.fields(thing))]
+            context.asserted.add(self.noun, "present", field_names(each), self._names(found))
+        if purpose is not None:
+            context.asserted.add(self.noun, "all", (), self._names(things))
         return things
 
     def _require(self, outcome: Settled, context: Context, purpose: str) -> None:

@@ -191,6 +191,7 @@ class SentryExpectations(Expectations):
         events = question.together(
             self._context,
             judge,
+            expected=[expected] if count else [],
             summary=f"{question.backend} has another number of events of this test",
             purpose="count the events",
         )

@@ -60,6 +60,7 @@ def expect_breadcrumbs(
                 look=(context.clients.sentry.issues_url(event.issue_id), KEEP),
             )
         )
+    context.asserted.add("event", "present", ["breadcrumbs"])
 
 
 def of_count(
@@ -130,6 +131,7 @@ def expect_grouping(
                 look=(*links[:2], KEEP),
             )
         )
+    context.asserted.add("event", "present", ["issue"])
     return issues
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.expect.budget import check_bounds, within_spans
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import spans_settled
 from pytest_obsstack.expect.hops import span_hops
@@ -89,6 +90,7 @@ class TraceExpectations(Expectations):
         spans = self._question(self._fetch_whole if whole else self._fetch).together(
             self._context,
             judge,
+            expected=[each.fields for each in wanted],
             summary="The spans have not exactly the expected shape"
             if exactly
             else "No spans of the expected shape arrived",
@@ -97,6 +99,23 @@ class TraceExpectations(Expectations):
         fits, _ = fit_of(shapes, spans, callers, exactly=exactly)
         found = [each.span for fit in fits for each in fit.walk()]
         return tuple(self._whole(span) for span in found if span is not None)
+
+    def expect_span_count(self, *, max: int) -> int:
+        """How many spans this test has caused, which are no more than that.
+
+        Raises ``AssertionError`` with the spans that there are most of, ``CannotTell`` where more
+        may still come.
+        """
+        __tracebackhide__ = True
+        check_bounds("expect_span_count", max=max)
+        spans = self._question().together(
+            self._context,
+            within_spans(max, self._context.short_trace()),
+            expected=[],
+            summary="The test has caused more spans than it may",
+            purpose="count the spans",
+        )
+        return len(spans)
 
     def expect_no_span(
         self,
