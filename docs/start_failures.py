@@ -17,7 +17,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.provision.containers import ended_by_hand
+from pytest_obsstack.provision.kept_containers import ended_by_hand
 from tests.unit.providers.compose.fake_engine import Behaviour, FakeEngine, Server
 from tests.unit.providers.compose.support import Bench, Programs, compose_options, stack_images
 from tests.unit.providers.support import sleeper
