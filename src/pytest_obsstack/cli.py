@@ -90,8 +90,8 @@ def up(
     OBS_COMPOSE_COMMAND, OBS_START_TIMEOUT and OBS_SENTRY_… count as they do for pytest.
     """
     from pytest_obsstack.providers.app import simple_app
-    from pytest_obsstack.provision.containers import app_runs
     from pytest_obsstack.provision.ending import end_stack
+    from pytest_obsstack.provision.kept_containers import app_runs
     from pytest_obsstack.provision.run import Run
     from pytest_obsstack.provision.session import Session
 
@@ -311,7 +311,7 @@ def _running(place: Home) -> StackState:
             advice="`obsstack down` clears it away, `obsstack up` starts a new one",
         )
     if state.compose is not None:
-        from pytest_obsstack.provision.containers import ended_by_hand
+        from pytest_obsstack.provision.kept_containers import ended_by_hand
 
         broken = ended_by_hand(state)
         if broken is not None:

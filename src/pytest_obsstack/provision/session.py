@@ -22,15 +22,11 @@ from pytest_obsstack.providers.stack import Stack
 from pytest_obsstack.providers.state import StackState, read_state, write_state
 from pytest_obsstack.provision.abilities import capabilities_of, tracker_capabilities
 from pytest_obsstack.provision.apps import Apps
-from pytest_obsstack.provision.containers import (
-    Wanted,
-    ended_by_hand,
-    has_ended,
-    open_containers,
-)
+from pytest_obsstack.provision.containers import Wanted, open_containers
 from pytest_obsstack.provision.embedded_stack import open_embedded
 from pytest_obsstack.provision.ending import end_stack
 from pytest_obsstack.provision.failed_start import recall, remember
+from pytest_obsstack.provision.kept_containers import ended_by_hand, has_ended
 from pytest_obsstack.provision.names import Settings
 from pytest_obsstack.provision.run import Run
 

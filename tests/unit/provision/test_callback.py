@@ -2,11 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_obsstack.provision.containers import _gateways
-
 
 @pytest.mark.parametrize(
-    ("told", "gateways"),
+    ("told", "expected"),
     [
         ("172.18.0.1 172.18.0.0/16\n", ["172.18.0.1"]),
         (" 172.17.0.0/16\n", ["172.17.0.1"]),
@@ -17,6 +15,6 @@ from pytest_obsstack.provision.containers import _gateways
     ],
 )
 def test_the_gateway_of_a_network_is_told_or_its_first_address(
-    told: str, gateways: list[str]
+    told: str, expected: list[str]
 ) -> None:
-    assert list(_gateways(told)) == gateways
+    assert list(gateways(told)) == expected
