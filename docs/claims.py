@@ -282,7 +282,17 @@ def _arguments(
     for call in calls:
         if isinstance(call, ast.Call) and ast.unparse(call.func) == f"pytest.mark.{marker}":
             for argument in call.args:
-                if isinstance(argument, ast.Starred):
-                    yield from ast.literal_eval(constants[ast.unparse(argument.value)])
-                else:
-                    yield str(ast.literal_eval(argument))
+                yield from _words(argument, constants)
+
+
+def _words(node: ast.expr, constants: Mapping[str, ast.expr]) -> Iterator[str]:
+    """The words of an argument: a text, or a constant of the module with a star before it."""
+    if isinstance(node, ast.Starred):
+        yield from _words(node.value, constants)
+    elif isinstance(node, ast.Name):
+        yield from _words(constants[node.id], constants)
+    elif isinstance(node, ast.Tuple):
+        for part in node.elts:
+            yield from _words(part, constants)
+    else:
+        yield str(ast.literal_eval(node))

@@ -9,6 +9,7 @@ import pytest
 
 from docs.claims import (
     CLAIMS_FILE,
+    FOLDERS,
     MAKE,
     PROOFS,
     MarkedTest,
@@ -149,6 +150,33 @@ def test_a_stale_record_ends_the_generation(tmp_path: Path) -> None:
     with pytest.raises(ObsstackError) as caught:
         sections(tmp_path)
     assert "a.json names the claim x" in str(caught.value)
+
+
+def test_markers_are_read_with_the_constants_that_they_name(tmp_path: Path) -> None:
+    for folder in FOLDERS:
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / FOLDERS[0] / "test_a.py").write_text(
+        textwrap.dedent(
+            """\
+            import pytest
+
+            SOME = ("logs", "spans")
+            MORE = (*SOME, "metrics")
+            pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("issues")]
+
+            @pytest.mark.claim("x", "y")
+            @pytest.mark.obs_requires(*MORE, "writes")
+            def test_it(): pass
+            """
+        )
+    )
+    (found,) = marked_tests(tmp_path)
+    assert found == MarkedTest(
+        f"{FOLDERS[0]}/test_a.py",
+        "test_it",
+        ("x", "y"),
+        frozenset({"issues", "logs", "spans", "metrics", "writes"}),
+    )
 
 
 def test_every_claim_of_the_guide_has_a_test() -> None:
