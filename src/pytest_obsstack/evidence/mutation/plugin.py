@@ -216,6 +216,7 @@ class MutationCheck:
             return
         from pytest_obsstack.evidence.mutation.summary import summary_lines
 
+        terminalreporter.ensure_newline()
         terminalreporter.section("mutation self-check")
         for worker in self._lost:
             terminalreporter.write_line(f"worker {worker} ended without telling what it found")

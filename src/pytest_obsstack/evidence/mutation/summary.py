@@ -27,7 +27,7 @@ def summary_lines(score: Score, minimum: float | None, path: Path | None) -> lis
         lines += ["", "reruns that failed for another reason:", *_by_test(score.errors)]
     if score.left_out:
         lines += ["", f"left out: {_count(sum(score.left_out.values()), 'test')}"]
-        lines += [f"  {count} {reason}" for reason, count in sorted(score.left_out.items())]
+        lines += [f"  {count} × {reason}" for reason, count in sorted(score.left_out.items())]
     if path is not None:
         lines += ["", f"every rerun: {path}"]
     return lines
@@ -50,7 +50,8 @@ def _by_test(found: Iterable[Survivor]) -> Iterator[str]:
                 continue
             yield f"      {each.outcome.advice}"
             if each.also_in:
-                yield f"      no test of this run notices it; {_count(each.also_in, 'test')} more might"
+                others = _count(each.also_in, "test")
+                yield f"      no test of this run notices it; {others} more might"
 
 
 def _count(count: int, noun: str) -> str:

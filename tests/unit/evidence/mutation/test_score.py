@@ -174,7 +174,7 @@ reruns that failed for another reason:
       BackendUnavailable: Loki does not answer.
 
 left out: 2 tests
-  2 they run alone
+  2 × they run alone
 
 every rerun: run/mutations.json"""
     )
