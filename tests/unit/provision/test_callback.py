@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from pytest_obsstack.provision.callback import gateways
+
 
 @pytest.mark.parametrize(
     ("told", "expected"),
