@@ -47,6 +47,8 @@ class AppFacts:
     """Whether transactions and spans of streamed responses end after the body."""
     sentry_queue_size: int = 5000
     """How many envelopes its Sentry SDK lets wait."""
+    sentry_log_delay_s: float = 6.5
+    """How long after a response Sentry's SDK sends its structured logs at the latest."""
     processes: int = 1
     """How many processes answer its requests, each an instance of its own."""
 

@@ -123,6 +123,7 @@ def app_facts(app: AppProcess) -> AppFacts:
         background_threads=spec.background_threads,
         ends_after_body=spec.ends_after_body,
         sentry_queue_size=spec.sentry_queue_size,
+        sentry_log_delay_s=spec.sentry_log_delay_s,
         processes=_processes(app),
         log_lines=app.log_lines,
         # What the app calls them is what its spans tell.

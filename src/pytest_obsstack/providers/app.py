@@ -90,6 +90,11 @@ class AppSpec:
 
     Absence is asserted only where fewer than half of that can have been waiting.
     """
+    sentry_log_delay_s: float = 6.5
+    """How long after a response the structured logs of Sentry's SDK are sent at the latest.
+
+    They have no fence. The Python SDK waits for five to six seconds between two batches.
+    """
     processes: int | None = None
     """How many processes answer its requests, each with a ``service.instance.id`` of its own that
     begins with the one it was told. By default what its variable ``WEB_CONCURRENCY`` says, else 1.

@@ -13,7 +13,7 @@ from pytest_obsstack.clients.collector import CollectorReading, Counts, Signal
 from pytest_obsstack.clients.loki.models import LogEntry
 from pytest_obsstack.clients.prometheus.models import Exemplar, Target
 from pytest_obsstack.clients.sentry.event import Event
-from pytest_obsstack.clients.sentry.explore import SpanRow
+from pytest_obsstack.clients.sentry.explore import LogRow, SpanRow
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome
 from pytest_obsstack.clients.sentry.tracker import SENTRY, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
@@ -70,7 +70,10 @@ class FakeSentry(Backend):
     bodies: dict[str, Any] = field(default_factory=dict)
     attached: dict[tuple[str, str], bytes] = field(default_factory=dict)
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
-    """Those of a span that no list shows, by span id."""
+    """Those of a span or a log that no list shows, by its id."""
+    logs: list[LogRow] = field(default_factory=list)
+    projects: set[str | None] = field(default_factory=set)
+    """Those whose events were asked for."""
     url: str = "http://127.0.0.1:9000"
     organization: str = "obsstack"
     traits: TrackerTraits = SENTRY
@@ -106,14 +109,26 @@ class FakeSentry(Backend):
     def outcomes(self) -> tuple[Outcome, ...]:
         return tuple(self.outcome_list)
 
-    def event_json(self, event_id: str) -> Any:
+    def logs_of_trace(self, trace_id: str) -> tuple[LogRow, ...]:
+        return tuple(self.logs) if trace_id == TRACE else ()
+
+    def log_attributes(self, trace_id: str, row: LogRow) -> Mapping[str, Any]:
+        assert trace_id == TRACE
+        return self.attributes.get(row.log_id or "", {})
+
+    def event_json(self, event_id: str, *, project: str | None = None) -> Any:
+        self.projects.add(project)
         return self.bodies.get(event_id, {})
 
-    def attachments(self, event_id: str) -> tuple[Any, ...]:
+    def attachments(self, event_id: str, *, project: str | None = None) -> tuple[Any, ...]:
+        self.projects.add(project)
         names = [name for owner, name in self.attached if owner == event_id]
         return tuple(SimpleNamespace(id=name, name=name) for name in names)
 
-    def attachment_content(self, event_id: str, attachment_id: str) -> bytes:
+    def attachment_content(
+        self, event_id: str, attachment_id: str, *, project: str | None = None
+    ) -> bytes:
+        self.projects.add(project)
         return self.attached[event_id, attachment_id]
 
 

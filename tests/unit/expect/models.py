@@ -8,7 +8,13 @@ from typing import Any
 from pytest_obsstack.clients.loki.models import LogEntry
 from pytest_obsstack.clients.prometheus.models import Target, parse_target
 from pytest_obsstack.clients.sentry.event import Event, parse_event
-from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN, SpanRow, parse_span_row
+from pytest_obsstack.clients.sentry.explore import (
+    OTLP_ORIGIN,
+    LogRow,
+    SpanRow,
+    parse_log_row,
+    parse_span_row,
+)
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome, parse_issue, parse_outcome
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
 from pytest_obsstack.clients.tempo.models import TempoSpan, parse_trace
@@ -145,6 +151,11 @@ def line(
     labels = {} if service is None else {"service_name": service}
     facts = {"trace_id": TRACE, **({} if level is None else {"severity_text": level}), **metadata}
     return LogEntry(timestamp_ns, text, labels, facts, {}, {})
+
+
+def sentry_log(message: str = "paid", *, id: str = "7" * 32) -> LogRow:
+    """The row of one of Sentry's structured logs."""
+    return parse_log_row({"id": id, "trace": TRACE, "message": message, "severity": "info"})
 
 
 def outcome(outcome: str, reason: str | None, quantity: int, category: str = "error") -> Outcome:

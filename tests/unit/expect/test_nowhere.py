@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -12,16 +13,21 @@ import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
+from pytest_obsstack.clients.prometheus.models import Exemplar
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.nowhere import expect_nowhere, search
+from pytest_obsstack.providers.app import SENTRY_LOGS, SIGNALS
 from tests.unit.expect.fakes import Bench, app_facts, bench
 from tests.unit.expect.models import (
+    OTHER_TRACE,
     SENT_S,
+    TRACE,
     event,
     exchange,
     line,
     otlp_span,
     root_span,
+    sentry_log,
     transaction,
 )
 
@@ -148,7 +154,90 @@ def test_at_most_six_places_are_shown() -> None:
     assert text.count("(as it is)") == 6
 
 
+def test_an_event_of_another_project_is_searched_there() -> None:
+    given = settled()
+    given.sentry.events = [event(projectID="2")]
+    given.sentry.attached["e" * 32, "dump.txt"] = SECRET.encode()
+    assert f"attachment dump.txt of Sentry event {'e' * 32} (as it is)" in failure(given)
+    assert given.sentry.projects == {"2", None}
+
+
+def test_structured_logs_of_sentrys_sdk_are_searched() -> None:
+    given = settled(app=app_facts(sentry_log_delay_s=0.0))
+    given.sentry.logs = [sentry_log(f"user {SECRET}")]
+    assert "found     Sentry log (as it is)" in failure(given)
+
+
+def test_attributes_of_structured_logs_are_searched() -> None:
+    given = settled(app=app_facts(sentry_log_delay_s=0.0))
+    given.sentry.logs = [sentry_log()]
+    given.sentry.attributes["7" * 32] = {"sentry.message.parameter.0": SECRET}
+    assert "found     Sentry log (as it is)" in failure(given)
+
+
+def test_labels_of_exemplars_are_searched() -> None:
+    given = settled()
+    for trace_id, text in ((OTHER_TRACE, SECRET), (TRACE, "nothing")):
+        labels = {"trace_id": trace_id, "user": text}
+        exemplar = Exemplar({"__name__": "x_bucket"}, labels, 1.0, SENT_S, {})
+        given.prometheus.exemplar_list.append(exemplar)
+    expect_nowhere(given.context, SECRET)
+    given.prometheus.exemplar_list.append(
+        Exemplar({"__name__": "x_bucket"}, {"trace_id": TRACE, "user": SECRET}, 1.0, SENT_S, {})
+    )
+    assert "found     exemplar of x_bucket (as it is)" in failure(given)
+
+
+def test_labels_of_all_processes_of_the_app_are_searched() -> None:
+    given = settled(app=app_facts(processes=2))
+    given.prometheus.samples.clear()
+    for process in ("11", "12"):
+        given.prometheus.add(
+            "http_requests_total", (SENT_S + 1, 1), instance=f"simple-app-main-{process}"
+        )
+    expect_nowhere(given.context, SECRET)
+    given.prometheus.add(
+        "logins_total", (SENT_S + 1, 1), instance="simple-app-main-12", user=SECRET
+    )
+    assert "found     labels of logins_total (as it is)" in failure(given)
+
+
 # ---- not settled
+
+
+def logs_that_come_late(timeout_s: float) -> Bench:
+    now_s = time.time()
+    given = settled(app=app_facts(signals=SIGNALS | {SENTRY_LOGS}, sentry_log_delay_s=0.2))
+    given.context.exchanges.all[:] = [exchange(started_s=now_s, ended_s=now_s)]
+    given.prometheus.add("http_requests_total", (now_s + 1, 1), endpoint="/later")
+    given.context.timeout_s = timeout_s
+    return given
+
+
+def test_batches_of_structured_logs_are_waited_for_where_the_app_sends_them() -> None:
+    given = logs_that_come_late(5.0)
+    last_ended_s = given.context.last_ended_s
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.unit.expect.fakes.NOW_S", last_ended_s + 60)
+        expect_nowhere(given.context, SECRET)
+    assert time.time() >= last_ended_s + 0.2
+
+
+def test_structured_logs_that_may_come_after_the_deadline() -> None:
+    given = logs_that_come_late(0.0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.unit.expect.fakes.NOW_S", time.time() + 60)
+        with pytest.raises(CannotTell) as caught:
+            expect_nowhere(given.context, SECRET)
+    assert str(caught.value) == (
+        "Cannot assert that a text is nowhere: it is not proven that all structured "
+        "logs of Sentry's SDK of this test have arrived.\n"
+        "  expected  the fence of each request has arrived\n"
+        "  found     Sentry's SDK may send its logs up to 0.2 s after a response, later than this "
+        "test waits (0 s)\n"
+        "  do        give --obs-timeout more, or let the app send them sooner and say so "
+        "(AppSpec.sentry_log_delay_s)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -192,6 +281,36 @@ def test_metrics_have_settled_only_with_a_sample_after_the_last_response() -> No
 
 
 # ---- encodings
+
+
+SHAPE = re.compile(r"card \d{4}/\d{4}")
+
+
+@pytest.mark.parametrize(
+    ("text", "form"),
+    [
+        ("card 1234/5678", "as it is"),
+        ("card%201234%2F5678", "escaped"),
+        ("card+1234%252F5678", "escaped"),
+        (r"card 1234\\\/5678", "escaped"),
+        (r"card\u00201234\/5678", "escaped"),
+        ("card&#32;1234&#x2F;5678", "escaped"),
+        (base64.b64encode(b"the card 1234/5678!").decode(), "base64"),
+        (base64.urlsafe_b64encode("é card 1234/5678".encode()).decode().rstrip("="), "base64"),
+    ],
+)
+def test_a_regular_expression_is_looked_for_in_what_is_decoded(text: str, form: str) -> None:
+    given = bench()
+    given.loki.lines = [line(f"got {text}.")]
+    assert [(find.where, find.form) for find in search(given.context, SHAPE)] == [
+        ("log line of simple-app", form)
+    ]
+
+
+def test_a_regular_expression_does_not_match_what_is_not_there() -> None:
+    given = bench()
+    given.loki.lines = [line("card 123%34 \\u12 " + "A" * 40)]
+    assert list(search(given.context, SHAPE)) == []
 
 
 @for_all(TEXTS)

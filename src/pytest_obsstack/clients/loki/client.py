@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_
 from pytest_obsstack.clients.loki.models import LogEntry, parse_stream
 from pytest_obsstack.clients.series import QueryResult, parse_result
 from pytest_obsstack.endpoints import LokiEndpoint
+from pytest_obsstack.errors import ObsstackError
 
 Direction = Literal["forward", "backward"]
 
@@ -117,7 +119,21 @@ class LokiClient:
         """
         end_ns = self._now_ns() + 60_000_000_000 if until_ns is None else until_ns
         logql = f'{{service_name=~".+"}} | trace_id="{trace_id}"'
-        return self.query_range(logql, start_ns=since_ns, end_ns=end_ns)
+        found: list[LogEntry] = []
+        start_ns = since_ns
+        while True:
+            page = self.query_range(logql, start_ns=start_ns, end_ns=end_ns)
+            found += _not_yet_in(found, page, start_ns)
+            if len(page) < MAX_ENTRIES:
+                return tuple(found)
+            # Loki gives no more at once: the next page begins with what has the last one's time.
+            if page[-1].timestamp_ns == start_ns:
+                raise ObsstackError(
+                    f"Loki has more lines of one time than it gives: {logql}",
+                    expected=f"fewer than {MAX_ENTRIES} lines with the time {start_ns}",
+                    found=f"{MAX_ENTRIES} or more",
+                )
+            start_ns = page[-1].timestamp_ns
 
     def query(self, logql: str, *, time_ns: int | None = None) -> QueryResult:
         """A metric query at one time, the server's now by default."""
@@ -176,3 +192,23 @@ class LokiClient:
         if answer.get("status") != "success":
             raise fields.unexpected(f"GET {url_path}", '"status": "success"', dict(answer))
         return answer
+
+
+def _not_yet_in(
+    found: Sequence[LogEntry], page: Sequence[LogEntry], start_ns: int
+) -> Iterator[LogEntry]:
+    """The entries of a page that the pages before it do not have.
+
+    Those of its first time may be told twice: they are left out as often as they are known.
+    """
+    known = Counter(_identity(entry) for entry in found if entry.timestamp_ns == start_ns)
+    for entry in page:
+        if known[_identity(entry)] > 0 and entry.timestamp_ns == start_ns:
+            known[_identity(entry)] -= 1
+        else:
+            yield entry
+
+
+def _identity(entry: LogEntry) -> tuple[object, ...]:
+    facts = (entry.labels, entry.structured_metadata)
+    return (entry.timestamp_ns, entry.line, *(tuple(sorted(each.items())) for each in facts))

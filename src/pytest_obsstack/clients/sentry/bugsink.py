@@ -254,13 +254,24 @@ class BugsinkClient:
         params = {"project": self._project_id(), "event_id": event_id}
         return self._known(self._api.get_json(path("events", "lookup"), params))
 
-    def event_json(self, event_id: str) -> Raw:
+    def event_json(self, event_id: str, *, project: str | None = None) -> Raw:  # noqa: ARG002
         return fields.optional_mapping(self.event(event_id).raw, "data")
 
-    def attachments(self, event_id: str) -> tuple[Attachment, ...]:  # noqa: ARG002 - keeps none
+    def attachments(
+        self,
+        event_id: str,  # noqa: ARG002 - keeps none
+        *,
+        project: str | None = None,  # noqa: ARG002
+    ) -> tuple[Attachment, ...]:
         return ()
 
-    def attachment_content(self, event_id: str, attachment_id: str) -> bytes:  # noqa: ARG002
+    def attachment_content(
+        self,
+        event_id: str,  # noqa: ARG002
+        attachment_id: str,  # noqa: ARG002
+        *,
+        project: str | None = None,  # noqa: ARG002
+    ) -> bytes:
         raise not_shown(PRODUCT, "attachments")
 
     # Traces

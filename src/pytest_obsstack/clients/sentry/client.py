@@ -94,9 +94,9 @@ class SentryClient:
         self.accounts = SentryAccounts(self._api)
         self.alerts = SentryAlerts(self._api, lambda: self.organization, lambda: self.project)
         self._project_id: str | None = None
-        # Neither ever changes: events by project and id, attributes by trace and span.
+        # Neither ever changes: events by project and id, attributes by trace and span or log.
         self._events: OrderedDict[tuple[str, str], Raw] = OrderedDict()
-        self._spans: OrderedDict[tuple[str, str], Raw] = OrderedDict()
+        self._items: OrderedDict[tuple[str, str], Raw] = OrderedDict()
 
     @property
     def traits(self) -> TrackerTraits:
@@ -267,20 +267,7 @@ class SentryClient:
 
         Asks once for each span; ``BackendRefused`` where the server has no such endpoint.
         """
-        key = (trace_id, row.span_id)
-        found = self._spans.get(key)
-        if found is None:
-            url_path = path(
-                "projects",
-                self.organization,
-                row.project or self.project,
-                "trace-items",
-                row.span_id,
-            )
-            params = {"trace_id": trace_id, "item_type": "spans"}
-            found = explore.parse_span_attributes(self._api.get_json(url_path, params))
-            remember(self._spans, key, found)
-        return found
+        return self._item_attributes("spans", trace_id, row.span_id, row.project)
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
         """The transactions of a trace, by start time.
@@ -301,6 +288,23 @@ class SentryClient:
         """The structured logs of a trace, oldest first."""
         found = self._trace_rows("logs", explore.LOG_FIELDS, trace_id, "timestamp")
         return tuple(map(explore.parse_log_row, found))
+
+    def log_attributes(self, trace_id: str, row: explore.LogRow) -> Raw:
+        """All attributes of a structured log of the trace, as ``span_attributes`` of a span."""
+        return self._item_attributes("logs", trace_id, row.log_id or "", row.project)
+
+    def _item_attributes(
+        self, item_type: str, trace_id: str, item_id: str, project: str | None
+    ) -> Raw:
+        key = (trace_id, item_id)
+        found = self._items.get(key)
+        if found is None:
+            own = project or self.project
+            url_path = path("projects", self.organization, own, "trace-items", item_id)
+            params = {"trace_id": trace_id, "item_type": item_type}
+            found = explore.parse_attributes(self._api.get_json(url_path, params))
+            remember(self._items, key, found)
+        return found
 
     # Releases and outcomes
 

@@ -52,6 +52,7 @@ The last two are the address that an HTTP client span calls, by its name today a
 
 LOG_FIELDS = (
     "id",
+    "project",
     "trace",
     "span_id",
     "trace.parent_span_id",
@@ -119,6 +120,8 @@ class LogRow:
     release: str | None
     sdk_name: str | None
     service: str | None
+    project: str | None
+    """Slug."""
     attributes: Mapping[str, Any]
     """All selected columns that have a value, by their public names."""
     raw: Raw = field(repr=False, compare=False)
@@ -159,13 +162,14 @@ def parse_span_row(raw: Any) -> SpanRow:
     )
 
 
-def parse_span_attributes(raw: Any) -> dict[str, Any]:
-    """The attributes of a span's details: ``[{name, type, value}]``, values of their own type.
+def parse_attributes(raw: Any) -> dict[str, Any]:
+    """The attributes of a span's or a log's details, ``[{name, type, value}]``.
 
-    Numbers of the sender's own come as ``tags[name,number]``, whole ones as text.
+    Values are of their own type. Numbers of the sender's own come as ``tags[name,number]``, whole
+    ones as text.
     """
     found: dict[str, Any] = {}
-    raw = fields.mapping(raw, "a span's details")
+    raw = fields.mapping(raw, "an item's details")
     for item in fields.optional_mappings(raw, "attributes", "an attribute"):
         name = fields.text(item, "name")
         number = _NUMBER_NAME.fullmatch(name)
@@ -194,6 +198,7 @@ def parse_log_row(raw: Any) -> LogRow:
         release=fields.optional_text(raw, "release"),
         sdk_name=fields.optional_text(raw, "sdk.name"),
         service=fields.optional_text(raw, "service.name"),
+        project=_project(raw),
         attributes=_present(raw),
         raw=raw,
     )

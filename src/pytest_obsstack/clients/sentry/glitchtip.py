@@ -233,13 +233,24 @@ class GlitchTipClient:
         )
         return self._whole(parse_event(found))
 
-    def event_json(self, event_id: str) -> Raw:
+    def event_json(self, event_id: str, *, project: str | None = None) -> Raw:  # noqa: ARG002
         return self._stored_of(self.event(event_id))
 
-    def attachments(self, event_id: str) -> tuple[Attachment, ...]:  # noqa: ARG002 - keeps none
+    def attachments(
+        self,
+        event_id: str,  # noqa: ARG002 - keeps none
+        *,
+        project: str | None = None,  # noqa: ARG002
+    ) -> tuple[Attachment, ...]:
         return ()
 
-    def attachment_content(self, event_id: str, attachment_id: str) -> bytes:  # noqa: ARG002
+    def attachment_content(
+        self,
+        event_id: str,  # noqa: ARG002
+        attachment_id: str,  # noqa: ARG002
+        *,
+        project: str | None = None,  # noqa: ARG002
+    ) -> bytes:
         raise not_shown(PRODUCT, "attachments")
 
     # Traces

@@ -46,6 +46,8 @@ class TrackerTraits:
     """Whether it tells what it refused and what the SDKs dropped."""
     usual_loss: str = ""
     """Why it may have refused events, where it does not tell."""
+    keeps_logs: bool = False
+    """Whether it keeps the structured logs of its SDKs."""
 
 
 KEEPS_ORDER = Ordering()
@@ -55,7 +57,9 @@ _SHOWN_BY_SENTRY = (
     *("spans", "tracker_spans", "otlp_traces", "releases", "accounts", "alerts", "ui"),
 )
 
-SENTRY = TrackerTraits("Sentry", frozenset(_SHOWN_BY_SENTRY), KEEPS_ORDER, counts_outcomes=True)
+SENTRY = TrackerTraits(
+    "Sentry", frozenset(_SHOWN_BY_SENTRY), KEEPS_ORDER, counts_outcomes=True, keeps_logs=True
+)
 """Sentry itself, and the embedded server, as a process or as the image ``lite``."""
 
 
@@ -106,13 +110,18 @@ class Tracker(Protocol):
     def event(self, event_id: str) -> Event:
         """The event with the id that the SDK gave; ``BackendRefused`` (404) if there is none."""
 
-    def event_json(self, event_id: str) -> Raw:
-        """The event's payload as it is stored, with the client's own field names."""
+    def event_json(self, event_id: str, *, project: str | None = None) -> Raw:
+        """The event's payload as it is stored, with the client's own field names.
 
-    def attachments(self, event_id: str) -> tuple[Attachment, ...]:
+        ``project`` is the slug or id of another project than the endpoint's.
+        """
+
+    def attachments(self, event_id: str, *, project: str | None = None) -> tuple[Attachment, ...]:
         """None where the tracker keeps no attachments."""
 
-    def attachment_content(self, event_id: str, attachment_id: str) -> bytes: ...
+    def attachment_content(
+        self, event_id: str, attachment_id: str, *, project: str | None = None
+    ) -> bytes: ...
 
     # Traces
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from pytest_obsstack.clients.loki.client import LokiClient
@@ -78,6 +79,38 @@ def test_lines_of_a_trace_are_asked_for_by_structured_metadata() -> None:
     assert int(params["end"]) == NOW_NS + 60_000_000_000
     loki.lines_of_trace(TRACE, since_ns=5, until_ns=99)
     assert dict(answers.params())["end"] == "99"
+
+
+def paged(times_ns: list[int], monkeypatch: pytest.MonkeyPatch) -> LokiClient:
+    """A Loki that gives three entries at most for one query."""
+    monkeypatch.setattr("pytest_obsstack.clients.loki.client.MAX_ENTRIES", 3)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        start_ns = int(request.url.params["start"])
+        values = [[str(at), f"at {at}"] for at in times_ns if at >= start_ns][:3]
+        return httpx.Response(200, json=streams({"stream": {"a": "b"}, "values": values}))
+
+    endpoint = LokiEndpoint("http://127.0.0.1:3100")
+    return LokiClient(endpoint, transport=httpx.MockTransport(answer), now_ns=lambda: NOW_NS)
+
+
+@pytest.mark.parametrize(
+    "times_ns",
+    [[1, 2], [1, 2, 3], [1, 2, 3, 4, 5, 6, 7], [1, 2, 2, 3, 4], [1, 1, 2, 2, 3, 3, 4]],
+)
+def test_no_line_of_a_trace_is_left_out_or_told_twice(
+    times_ns: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = paged(times_ns, monkeypatch).lines_of_trace(TRACE, since_ns=0)
+    assert [entry.timestamp_ns for entry in found] == times_ns
+
+
+def test_more_lines_of_one_time_than_loki_gives_are_an_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    loki = paged([1, 2, 2, 2, 2], monkeypatch)
+    with pytest.raises(ObsstackError, match="more lines of one time than it gives"):
+        loki.lines_of_trace(TRACE, since_ns=0)
 
 
 def test_no_streams_are_no_entries() -> None:

@@ -1,4 +1,4 @@
-"""A span's details: every attribute, as Sentry's trace view asks for them."""
+"""The details of a span or a log: every attribute, as Sentry's trace view asks for them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.embedded.sentry.support import Sentry, transaction_event
+from tests.unit.embedded.sentry.support import Sentry, log_item, transaction_event
 from tests.unit.embedded.sentry.test_otlp import CLIENT, SERVER, TRACE, export, request_of
 
 ITEMS = "/api/0/projects/obs/simple-app/trace-items"
@@ -56,6 +56,25 @@ def test_a_span_is_found_in_its_own_trace_and_project_alone(sentry: Sentry) -> N
         )
 
 
+def test_a_log_has_its_columns_and_all_its_own_attributes(sentry: Sentry) -> None:
+    sentry.send(log_item("paid"))
+    (row,) = sentry.get(
+        "/api/0/organizations/obs/events/",
+        dataset="logs",
+        field=["id", "trace"],
+        query="message:paid",
+    )["data"]
+    item = sentry.get(f"{ITEMS}/{row['id']}/", trace_id=row["trace"], item_type="logs")
+    assert item["itemId"] == row["id"]
+    found = attributes(item)
+    assert found["message"] == ("str", "paid")
+    assert found["severity"] == ("str", "info")
+    assert found["logger.name"] == ("str", "shop")
+    for item_id, trace in (("f" * 32, row["trace"]), (row["id"], "b" * 32)):
+        url = f"{ITEMS}/{item_id}/"
+        assert sentry.call("GET", url, trace_id=trace, item_type="logs").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("params", "body"),
     [
@@ -70,10 +89,10 @@ def test_a_span_is_found_in_its_own_trace_and_project_alone(sentry: Sentry) -> N
             {"trace_id": ["Must be a valid UUID."]},
         ),
         (
-            {"trace_id": TRACE, "item_type": "logs"},
+            {"trace_id": TRACE, "item_type": "tracemetrics"},
             {
-                "detail": "not supported by the embedded Sentry: item_type 'logs' of trace items; "
-                "use --obs-stack=compose, or --obs-use sentry=URL"
+                "detail": "not supported by the embedded Sentry: item_type 'tracemetrics' of trace "
+                "items; use --obs-stack=compose, or --obs-use sentry=URL"
             },
         ),
     ],

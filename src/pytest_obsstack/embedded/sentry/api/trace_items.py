@@ -1,4 +1,4 @@
-"""One span with all of its attributes, as Sentry's trace view shows it beside the waterfall."""
+"""One span or log with all of its attributes, as Sentry's trace view shows it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pytest_obsstack.embedded.sentry.api.http import (
 from pytest_obsstack.embedded.sentry.api.lookup import project_of
 from pytest_obsstack.embedded.sentry.discover.span_fields import FIELDS
 from pytest_obsstack.embedded.sentry.state.foreign import hex_id
-from pytest_obsstack.embedded.sentry.state.model import Span
+from pytest_obsstack.embedded.sentry.state.model import LogRecord, Span
 from pytest_obsstack.embedded.sentry.times import iso
 
 _SHOWN = (
@@ -25,11 +25,11 @@ _SHOWN = (
     "span.duration", "kind", "precise.start_ts", "precise.finish_ts", "is_transaction", "origin",
     "environment", "release", "platform", "sdk.name", "sdk.version", "user",
 )  # fmt: skip
-_OTHER_TYPES = ("logs", "tracemetrics", "uptime_results", "replays")
+_OTHER_TYPES = ("tracemetrics", "uptime_results", "replays")
 
 
 def get_trace_item(api: Api, call: Call) -> Reply:
-    """The span of the id in the path, within the trace that the parameters name."""
+    """The span or log of the id in the path, within the trace that the parameters name."""
     call.only("trace_id", "item_type", "referrer")
     project = project_of(api, call)
     kind, trace = call.one("item_type"), call.one("trace_id")
@@ -38,18 +38,44 @@ def get_trace_item(api: Api, call: Call) -> Reply:
             raise invalid_field(name, "This field is required.")
     if kind in _OTHER_TYPES:
         raise unsupported(f"item_type {kind!r} of trace items")
-    if kind != "spans":
+    if kind not in ("spans", "logs"):
         raise invalid_field("item_type", f'"{kind}" is not a valid choice.')
     trace_id = hex_id(trace, 32)
     if trace_id is None:
         raise invalid_field("trace_id", "Must be a valid UUID.")
-    wanted = hex_id(call.params["item_id"], 16)
+    digits, noun = (16, "span") if kind == "spans" else (32, "log")
+    wanted = hex_id(call.params["item_id"], digits)
     if wanted is None:
-        raise bad_request(f"Not a span id: {call.params['item_id']!r}")
+        raise bad_request(f"Not a {noun} id: {call.params['item_id']!r}")
+    if kind == "logs":
+        for log in api.store.telemetry.trace(trace_id).logs:
+            if log.id == wanted and log.project_id == project.id:
+                return Reply(_log_json(log))
+        raise not_found()
     for span in api.store.telemetry.trace(trace_id).spans:
         if span.span_id == wanted and span.project_id == project.id:
             return Reply(_item_json(span))
     raise not_found()
+
+
+def _log_json(log: LogRecord) -> dict[str, Any]:
+    built_in = {
+        "message": log.body,
+        "severity": log.severity,
+        "severity_number": log.severity_number,
+        "trace": log.trace_id,
+        "span_id": log.span_id,
+        "environment": log.environment,
+        "release": log.release,
+    }
+    attributes = [_attribute(name, value) for name, value in built_in.items() if value is not None]
+    attributes += map(_own_attribute, log.attributes.items())
+    return {
+        "itemId": log.id,
+        "timestamp": iso(log.timestamp_ns),
+        "attributes": sorted(attributes, key=lambda item: (item["type"], item["name"])),
+        "meta": {},
+    }
 
 
 def _item_json(span: Span) -> dict[str, Any]:
@@ -67,9 +93,13 @@ def _attributes(span: Span) -> Iterator[dict[str, Any]]:
         value = FIELDS[name][1](span)
         if value is not None:
             yield _attribute(name, value)
-    for name, value in span.attributes.items():
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        yield _attribute(f"tags[{name},number]" if is_number else name, value)
+    yield from map(_own_attribute, span.attributes.items())
+
+
+def _own_attribute(attribute: tuple[str, Any]) -> dict[str, Any]:
+    name, value = attribute
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return _attribute(f"tags[{name},number]" if is_number else name, value)
 
 
 def _attribute(name: str, value: Any) -> dict[str, Any]:
