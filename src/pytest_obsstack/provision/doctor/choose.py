@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from pytest_obsstack.endpoints import Endpoints
+from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import TABLE, Option, Options, build_options, is_url
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.home import Home
@@ -40,7 +41,8 @@ class Given:
 def choose(given: Given, home: Home, environ: Mapping[str, str]) -> Setup:
     """The setup by the command line, else by ``OBS_*``, else the kept stack, else SENTRY_DSN.
 
-    Raises ``pytest.UsageError`` for a wrong option, and where there is nothing to examine.
+    Raises ``pytest.UsageError`` for a wrong option, and where there is nothing to examine;
+    ``StackUnavailable`` where the kept stack has ended.
     """
     options = _options(given, environ)
     if options.use:
@@ -61,6 +63,13 @@ def choose(given: Given, home: Home, environ: Mapping[str, str]) -> Setup:
 def _kept(state: StackState, given: Given, environ: Mapping[str, str]) -> Setup:
     sentry = state.endpoints.sentry
     compose = state.compose
+    if not state.alive:
+        raise StackUnavailable(
+            "The stack has ended.",
+            expected=f"process {state.process.pid if state.process else '?'} runs",
+            found="it does not",
+            advice="`obsstack down` clears it away, `obsstack up` starts a new one",
+        )
     own = None if sentry is None else sentry.dsn
     dsn = given.dsn or own
     return Setup(
@@ -74,7 +83,9 @@ def _kept(state: StackState, given: Given, environ: Mapping[str, str]) -> Setup:
 
 
 def _attached(given: Given, options: Options, environ: Mapping[str, str]) -> Setup:
-    endpoints = named_endpoints(options)
+    for name, url in options.use.items():
+        _check_url(name, url)
+    endpoints = _endpoints(options)
     names = ", ".join(name for name in options.use if name != "app")
     dsn = given.dsn or options.sentry_dsn or environ.get("SENTRY_DSN")
     if endpoints.sentry is not None and given.dsn is not None:
@@ -86,6 +97,13 @@ def _attached(given: Given, options: Options, environ: Mapping[str, str]) -> Set
         other_dsn=_other(environ, dsn),
         may_write=options.allow_writes,
     )
+
+
+def _endpoints(options: Options) -> Endpoints:
+    try:
+        return named_endpoints(options)
+    except pytest.UsageError as error:
+        raise pytest.UsageError(_own_words(str(error))) from error
 
 
 def _options(given: Given, environ: Mapping[str, str]) -> Options:
@@ -120,6 +138,18 @@ def _options(given: Given, environ: Mapping[str, str]) -> Options:
         return build_options(values, Path.cwd(), ())
     except pytest.UsageError as error:
         raise pytest.UsageError(_own_words(str(error))) from error
+
+
+def _check_url(name: str, url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        sound = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound:
+        # A password may stand before the "@".
+        shown = url.rpartition("@")[2]
+        raise pytest.UsageError(f"--use {name}=…: expected http(s)://HOST[:PORT], found {shown!r}")
 
 
 def _own_words(text: str) -> str:

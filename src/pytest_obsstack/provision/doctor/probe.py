@@ -106,7 +106,7 @@ def probe(
         asked_s = now_s()
         try:
             response = client.request(server.method, server.path_url, headers=dict(server.headers))
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             took_s = time.monotonic() - started
             return Probe(took_s, failure=why(error, server.host, server.port))
         answered_s = now_s()

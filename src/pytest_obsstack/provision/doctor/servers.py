@@ -70,7 +70,7 @@ def reach(subject: Subject, component: str) -> Outcome:
         )
     if component not in ("dsn", "collector") and not 200 <= status < 300:
         return warn(
-            f"{answered}",
+            answered,
             f"check that {server.product} is what answers at {server.url}, and with which "
             "credentials",
             took_s=answer.took_s,

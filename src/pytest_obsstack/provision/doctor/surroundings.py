@@ -37,7 +37,7 @@ def proxy(subject: Subject) -> Outcome:
     # One host is named once, however many servers there are on it.
     hosts = list(dict.fromkeys(server.host for server in caught))
     if not hosts:
-        return ok("NO_PROXY keeps what is sent to the servers from the proxy")
+        return ok("what is sent to the servers goes past the proxy")
     through = ", ".join(dict.fromkeys(_bare(_proxy_of(server, proxies)) for server in caught))
     found = f"SDKs started from this shell would send to {', '.join(hosts)} through {through}"
     local = [host for host in hosts if _is_local(host)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from pytest_obsstack.clients import fields
@@ -15,6 +15,11 @@ from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
 if TYPE_CHECKING:
     from pytest_obsstack.clients.sentry.bugsink import BugsinkClient
     from pytest_obsstack.clients.sentry.client import SentryClient
+
+_NOT_RISKED = (
+    "not sent: the key is not known to be right, and GlitchTip refuses the whole project for 30 s "
+    "after a wrong one"
+)
 
 
 @dataclass(frozen=True)
@@ -109,23 +114,18 @@ def require_own_key(subject: Subject) -> None:
     be known to be right.
     """
     blocks = subject.tracker_name == "GlitchTip"
-    checks = (project, key)
-    for check in checks:
+    for check in (project, key):
         try:
-            outcome = subject.once(f"outcome {check.__name__}", lambda check=check: check(subject))  # type: ignore[misc]
+            outcome = check(subject)
         except Skip as skip:
             if blocks:
-                raise Skip(
-                    "not sent: the key is not known to be right, and GlitchTip refuses the whole "
-                    "project for 30 s after a wrong one"
-                ) from skip
-            continue
-        except BackendRefused:
+                raise Skip(_NOT_RISKED) from skip
+        except BackendRefused as refused:
             if blocks:
-                raise
-            continue
-        if outcome.status == "fail":
-            raise Skip(f"not sent: see {check.__name__}")
+                raise Skip(_NOT_RISKED) from refused
+        else:
+            if outcome.status == "fail":
+                raise Skip(f"not sent: see {check.__name__}")
 
 
 def project_known(subject: Subject) -> Known:
@@ -133,18 +133,19 @@ def project_known(subject: Subject) -> Known:
     tracker = subject.tracker
     subject.need("sentry")
     endpoint = subject.endpoints.sentry
-    bugsink = endpoint is not None and endpoint.flavour == "bugsink"
-    ask = _bugsink_project if bugsink else _sentry_project
-    return subject.once("project", lambda: ask(subject, tracker))  # type: ignore[arg-type]
+    if endpoint is not None and endpoint.flavour == "bugsink":
+        return subject.once("project", lambda: _bugsink_project(cast("BugsinkClient", tracker)))
+    # GlitchTip's client has the same accounts.
+    client = cast("SentryClient", tracker)
+    return subject.once("project", lambda: _sentry_project(client, subject.tracker_name))
 
 
-def _sentry_project(subject: Subject, client: SentryClient) -> Known:
-    """Of Sentry, and of GlitchTip, whose client has the same accounts."""
+def _sentry_project(client: SentryClient, product: str) -> Known:
     organization, slug = client.organization, client.project
     found = client.accounts.project(organization, slug)
     if found is None:
         raise BackendRefused(
-            f"{subject.tracker_name} has no project {slug!r} in organisation {organization!r}.",
+            f"{product} has no project {slug!r} in organisation {organization!r}.",
             status=404,
             advice="correct --sentry-organization and --sentry-project, and check that the token "
             "may see them",
@@ -160,7 +161,7 @@ def _sentry_project(subject: Subject, client: SentryClient) -> Known:
     return Known(slug, found.id, dsns)
 
 
-def _bugsink_project(_: Subject, client: BugsinkClient) -> Known:
+def _bugsink_project(client: BugsinkClient) -> Known:
     slug = client.project
     for team in client.teams():
         for raw in client.projects(fields.text(team, "id")):
