@@ -74,7 +74,8 @@ class ScrapeLoop:
 
     async def _run(self) -> None:
         due = time.monotonic()
-        while True:
+        # A scrape that is cancelled together with this loop takes its cancellation for its own.
+        while self._loop is asyncio.current_task():
             await self.scrape()
             due = max(due + self.config.scrape_interval_s, time.monotonic())
             await asyncio.sleep(due - time.monotonic())
