@@ -42,6 +42,7 @@ def table_sections() -> dict[str, str]:
         "memory": tables.memory_table(),
         "fences": tables.fences_table(),
         "layers": tables.layers_table(),
+        "mutations": tables.mutations_table(),
         **servers.sections(),
         **servers_in_containers.sections(),
     }

@@ -22,6 +22,7 @@ from pytest_obsstack.endpoints import (
     TempoEndpoint,
     TrackerFlavour,
 )
+from pytest_obsstack.evidence.mutation.catalog import FAULTS
 from pytest_obsstack.expect import fence
 from pytest_obsstack.options import CHOICES, TABLE, Option, Options
 from pytest_obsstack.providers.app import stack_folder
@@ -227,3 +228,15 @@ def _cells(line: str, columns: Sequence[tuple[int, int]]) -> list[str]:
 def layers_table() -> str:
     rows = [(str(depth), codes(sorted(layer))) for depth, layer in enumerate(LAYERS, start=1)]
     return table(("layer", "modules and folders"), rows)
+
+
+def mutations_table() -> str:
+    rows = (
+        (fault.name, fault.signal, fault.does, fault.concerns, _advice(fault.assertion))
+        for fault in FAULTS
+    )
+    return table(("fault", "in", "what happens", "concerns", "what notices it"), rows)
+
+
+def _advice(assertion: str) -> str:
+    return assertion.format(name="…")

@@ -32,9 +32,8 @@ OUTPUT = "obsstack_mutations"
 _HINTS = {
     "obs_sentry": ("event",),
     "obs_loki": ("line",),
-    "obs_prometheus": (),
 }
-"""What a test may look at by the client that a fixture gives it."""
+"""What a test may look at by the client that a fixture gives it, beside its expectations."""
 _EXCLUSIVE = "they run alone (obs_exclusive): they stop or fail parts of the stack themselves"
 _NO_TRACE = "they send nothing in a trace of their own on this run's stack"
 _NO_FACT = "no expectation of theirs looks at what arrived"
@@ -94,7 +93,8 @@ class MutationCheck:
                 _wait_until_frozen(context)
             yield
         finally:
-            rerun.changed += stack.end_mutation(context.trace_id)
+            if not rerun.abandoned:
+                rerun.changed += stack.end_mutation(context.trace_id)
             if "metrics" in mutant.signals:
                 # The next test counts from a sample that was taken after the fault.
                 context.history.last_ended_s = time.time()
@@ -135,8 +135,7 @@ class MutationCheck:
             return Checked(item.nodeid, left_out=reason)
         control = self._run(item, None, self._options.timeout_s / _LONGEST)
         facts = [fact for context in control.contexts for fact in context.asserted]
-        hints = _hints(item) if control.contexts else []
-        mutants = plan(facts, hints)
+        mutants = plan(facts, _hints(item)) if facts else []
         if control.error is not None:
             told = f"{type(control.error).__name__}: {first_line(control.error)}"
             reason = f"not repeatable, {item.nodeid}: {told}"
@@ -180,6 +179,10 @@ class MutationCheck:
         inner: Any = item.session
         try:
             runtestprotocol(item, nextitem=inner, log=False)
+        except BaseException:
+            # Ctrl-C: by the time the test's fixtures end, the connections are closed.
+            rerun.abandoned = True
+            raise
         finally:
             self._rerun = None
         rerun.seconds = time.monotonic() - started
@@ -242,6 +245,8 @@ class _Rerun:
         self.contexts: list[Context] = []
         self.changed: list[str] = []
         self.error: BaseException | None = None
+        self.abandoned = False
+        """Whether somebody ended the whole run meanwhile."""
         self.seconds = 0.0
 
 
