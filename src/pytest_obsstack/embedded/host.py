@@ -93,6 +93,7 @@ class Host:
             "sentry": {"public_url": urls["sentry"]},
             "collector": {"logs_endpoint": f"{urls['loki']}/otlp/v1/logs"},
             "prometheus": {
+                "external_url": urls["prometheus"],
                 "scrape_configs": [
                     {
                         "job_name": "otel-collector",

@@ -77,9 +77,6 @@ class QueryApi:
             _route("/series", self.series, both),
             _route("/labels", self.labels, both),
             _route("/label/{name}/values", self.label_values, ["GET"]),
-            _route("/rules", lambda _, __: success({"groups": []}), ["GET"]),
-            _route("/alerts", lambda _, __: success({"alerts": []}), ["GET"]),
-            _route("/alertmanagers", _no_alertmanagers, ["GET"]),
             *(_refused(path, what) for path, what in _REFUSED.items()),
         ]
 
@@ -238,10 +235,6 @@ def _exemplars(series: Series, start_ms: int, end_ms: int) -> dict[str, Any]:
             if start_ms <= exemplar.timestamp_ms <= end_ms
         ],
     }
-
-
-def _no_alertmanagers(_: Request, __: Params) -> Response:
-    return success({"activeAlertmanagers": [], "droppedAlertmanagers": []})
 
 
 def _refused(path: str, what: str) -> Route:

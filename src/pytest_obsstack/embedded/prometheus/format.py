@@ -43,7 +43,7 @@ def sample_value(value: float) -> str:
     magnitude = abs(value)
     if magnitude == 0 or 1e-6 <= magnitude < 1e21 or not math.isfinite(value):
         return plain_float(value)
-    return _scientific(value)
+    return scientific(value)
 
 
 def general_float(value: float) -> str:
@@ -54,11 +54,14 @@ def general_float(value: float) -> str:
     magnitude = abs(value)
     if magnitude == 0 or 1e-4 <= magnitude < 1e6:
         return plain_float(value)
-    return _scientific(value)
+    return scientific(value)
 
 
-def _scientific(value: float) -> str:
+def scientific(value: float) -> str:
     """Shortest mantissa, exponent of at least two digits (the verb ``%e``)."""
+    special = _special(value)
+    if special is not None:
+        return special
     text = plain_float(abs(value))
     whole, _, fraction = text.partition(".")
     if whole != "0":
@@ -97,6 +100,13 @@ def rfc3339_nano(timestamp_ns: int) -> str:
     whole = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
     fraction = f".{nanoseconds:09d}".rstrip("0") if nanoseconds else ""
     return f"{whole}{fraction}Z"
+
+
+def rfc3339_millis(timestamp_ms: int) -> str:
+    """Always with three decimals, in UTC: the form of Alertmanager's API."""
+    seconds, milliseconds = divmod(timestamp_ms, 1000)
+    whole = datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{whole}.{milliseconds:03d}Z"
 
 
 _UNITS_MS = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict
-from typing import Any
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -28,11 +28,16 @@ from pytest_obsstack.embedded.prometheus.settings import PrometheusSettings
 from pytest_obsstack.embedded.prometheus.store import AppendError, SeriesStore
 from pytest_obsstack.embedded.prometheus.target import ScrapeResult, Target, TargetKey
 
+if TYPE_CHECKING:
+    from pytest_obsstack.embedded.prometheus.engine.query import QueryOptions
+    from pytest_obsstack.embedded.prometheus.rules.manager import RuleManager
+
 VERSION = "3.5.0+obsstack.embedded"
 _MAX_AHEAD_MS = 10 * 60 * 1000
 _TRIM_EVERY_MS = 60 * 1000
 # Prometheus deletes by the block, so its samples too live longer than the retention says.
 _RETENTION_SLACK = 1.5
+_NO_RULES = {"rules": 0, "alerts": {"pending": 0, "firing": 0}, "alertmanagers": []}
 _MESSAGE_V2 = "io.prometheus.write.v2.Request"
 
 
@@ -78,6 +83,8 @@ class PrometheusServer:
             {TargetKey.of(c, address): c for c in settings.scrape_configs for address in c.targets}
         )
         self._started_ns = clock_ns()
+        self._started = False
+        self._rules: RuleManager | None = None
         self.app: ASGIApp = Starlette(
             routes=[
                 Route("/api/v1/write", self._write, methods=["POST"]),
@@ -88,23 +95,36 @@ class PrometheusServer:
 
     def _query_api(self) -> ASGIApp:
         from pytest_obsstack.embedded.prometheus.api import QueryApi, page_not_found
-        from pytest_obsstack.embedded.prometheus.engine.query import QueryOptions
+        from pytest_obsstack.embedded.prometheus.rules.api import RuleApi
         from pytest_obsstack.embedded.prometheus.target_api import TargetApi
 
+        return Starlette(
+            routes=[
+                *QueryApi(self.store, self._query_options(), self._now_ms).routes(),
+                *RuleApi(self._rule_manager()).routes(),
+                *TargetApi(self._scrapes, VERSION, self._started_ns).routes(),
+            ],
+            exception_handlers={404: page_not_found},
+        )
+
+    def _query_options(self) -> QueryOptions:
+        from pytest_obsstack.embedded.prometheus.engine.query import QueryOptions
+
         settings = self._settings
-        options = QueryOptions(
+        return QueryOptions(
             lookback_ms=round(settings.lookback_delta_s * 1000),
             default_step_ms=round(settings.evaluation_interval_s * 1000),
             timeout_s=settings.query_timeout_s,
             max_samples=settings.max_samples_per_query,
         )
-        return Starlette(
-            routes=[
-                *QueryApi(self.store, options, self._now_ms).routes(),
-                *TargetApi(self._scrapes, VERSION, self._started_ns).routes(),
-            ],
-            exception_handlers={404: page_not_found},
-        )
+
+    def _rule_manager(self) -> RuleManager:
+        """Made at its first use: a server without rules starts without grammar and engine."""
+        if self._rules is None:
+            from pytest_obsstack.embedded.prometheus.rules.manager import RuleManager
+
+            self._rules = RuleManager(self.store, self._clock_ns)
+        return self._rules
 
     # Life
 
@@ -112,16 +132,44 @@ class PrometheusServer:
         self._apply(entry)
 
     async def start(self) -> None:
+        self._started = True
         self._scrapes.start()
+        if self._rules is not None or self._settings.rule_groups:
+            manager = self._rule_manager()
+            await manager.configure(self._settings, self._query_options())
+            manager.start()
 
     async def stop(self) -> None:
+        self._started = False
+        if self._rules is not None:
+            await self._rules.stop()
         await self._scrapes.stop()
         for key in list(self._unwritten):
             self._write_rest(key)
 
     async def configure(self, settings: PrometheusSettings) -> None:
-        """Scrape by other settings from now on; all that is not about scraping stays."""
+        """Scrape and evaluate rules by other settings from now on; limits and delays stay.
+
+        Where the server is stopped it does so from its next start on.
+        """
+        self._settings = replace(
+            self._settings,
+            scrape_configs=settings.scrape_configs,
+            evaluation_interval_s=settings.evaluation_interval_s,
+            rule_groups=settings.rule_groups,
+            alertmanagers=settings.alertmanagers,
+            alertmanager_timeout_s=settings.alertmanager_timeout_s,
+            resend_delay_s=settings.resend_delay_s,
+            external_labels=settings.external_labels,
+            external_url=settings.external_url,
+        )
         await self._scrapes.configure(settings.scrape_configs)
+        if self._rules is None and not (settings.rule_groups or settings.alertmanagers):
+            return
+        manager = self._rule_manager()
+        await manager.configure(self._settings, self._query_options())
+        if self._started:
+            manager.start()
 
     async def scrape_now(self, job: str | None = None) -> list[ScrapeReport]:
         """Scrape all targets (or those of one job) and return when the samples are stored.
@@ -145,6 +193,7 @@ class PrometheusServer:
                 }
                 for target in targets
             ],
+            **(_NO_RULES if self._rules is None else self._rules.status()),
         }
 
     def _now_ms(self) -> int:

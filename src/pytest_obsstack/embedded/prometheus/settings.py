@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from pytest_obsstack.embedded.prometheus.rules.files import GroupConfig
 
 
 @dataclass(frozen=True)
@@ -63,7 +67,18 @@ class PrometheusSettings:
     lookback_delta_s: float = 300
     retention_s: float = 7200
     evaluation_interval_s: float = 60
-    """The default step of subqueries (``global.evaluation_interval``)."""
+    """Of rule groups without one, and the default step of subqueries."""
+    rule_groups: tuple[GroupConfig, ...] = ()
+    """Of all rule files; in JSON ``rule_files``, the content of each by its name."""
+    alertmanagers: tuple[str, ...] = ()
+    """Base URLs; each is told of all alerts with ``POST /api/v2/alerts``."""
+    alertmanager_timeout_s: float = 10
+    resend_delay_s: float = 60
+    """How long until an alert that goes on is told again (``--rules.alert.resend-delay``)."""
+    external_labels: Mapping[str, str] = field(default_factory=dict)
+    """Added to each alert that is told."""
+    external_url: str = ""
+    """Where a person finds this Prometheus; links of alerts begin with it."""
     query_timeout_s: float = 120
     journal_interval_s: float = 5
     """How often values alone are journalled; new or vanished series and failures always are."""
@@ -79,15 +94,30 @@ class PrometheusSettings:
         doubled = sorted({name for name in names if names.count(name) > 1})
         if doubled:
             raise ValueError(f"found multiple scrape configs with job name {doubled[0]!r}")
+        if not self.evaluation_interval_s > 0:
+            raise ValueError(
+                f"evaluation_interval_s {self.evaluation_interval_s}, expected more than 0"
+            )
+        for url in self.alertmanagers:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname:
+                raise ValueError(f"alertmanager {url!r}, expected http://host:port")
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> PrometheusSettings:
         """From plain JSON values; raises ``ValueError`` or ``KeyError`` that names the key."""
-        known = {f.name for f in fields(cls)}
+        known = {f.name for f in fields(cls)} - {"rule_groups"} | {"rule_files"}
         unknown = sorted(set(document) - known)
         if unknown:
             raise ValueError(f"unknown Prometheus settings {unknown}, expected some of {known}")
         values = dict(document)
         configs = values.get("scrape_configs", ())
         values["scrape_configs"] = tuple(ScrapeConfig.from_json(config) for config in configs)
+        values["alertmanagers"] = tuple(values.get("alertmanagers", ()))
+        files = values.pop("rule_files", None)
+        if files:
+            # Grammar and engine: a server without rules starts without them.
+            from pytest_obsstack.embedded.prometheus.rules.files import parse_files
+
+            values["rule_groups"] = parse_files(files)
         return cls(**values)

@@ -218,6 +218,9 @@ def test_version_and_start_are_told() -> None:
         "exemplars": 0,
         "retention_s": 7200,
         "targets": [],
+        "rules": 0,
+        "alerts": {"pending": 0, "firing": 0},
+        "alertmanagers": [],
     }
 
 

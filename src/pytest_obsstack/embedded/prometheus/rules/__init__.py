@@ -1,0 +1,1 @@
+"""Rules: alerting and recording rules, their evaluation, and the notifications of alerts."""
