@@ -20,6 +20,10 @@ _CHANGING = (
     (r"/issues/\d+/", "/issues/ID/"),
     (r"\bSIMPLE-APP-\w+", "SIMPLE-APP-ID"),
     (r"(?<=instance=\")simple-app-[\w-]+", "INSTANCE"),
+    (
+        r"(?<=instance=~\")simple-app-\w[\w-]*|(?<=processes of )simple-app-[\w-]+",
+        "simple-app-INSTANCE",
+    ),
     (r"\d+\.\d s \(\d+ polls?\)", "SECONDS (POLLS)"),
     (r"\b\d+ items or more", "N items or more"),
     (r"accepted \d+ (\w+ ?\w+), sent \d+ to (\w+), failed \d+", r"accepted N \1, sent N to \2"),

@@ -91,6 +91,15 @@ def stream() -> Response:
     return Response(stream_with_context(rows()), mimetype="text/plain")
 
 
+@app.get("/two-batches")
+def two_batches() -> str:
+    """Ends a span so long before the request that it is exported by itself."""
+    with trace.get_tracer("hard-cases").start_as_current_span("early"):
+        pass
+    time.sleep(0.2)
+    return "ok"
+
+
 @app.get("/sentry-log")
 def sentry_log() -> str:
     """Writes a structured log of Sentry's, which the SDK sends in batches."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -33,6 +34,8 @@ log = logging.getLogger("obsstack.embedded.collector")
 
 _NS = 1_000_000_000
 _PAGE_EXPORTER = "prometheus"
+_CONSUMERS = 10
+"""``num_consumers`` of a sending queue, by default."""
 
 
 class CollectorServer:
@@ -66,6 +69,8 @@ class CollectorServer:
         self._unchanged_points = 0
         self._unchanged_refused = 0
         self._logged: set[str] = set()
+        self._sending: set[asyncio.Task[None]] = set()
+        self._consumers = asyncio.Semaphore(_CONSUMERS)
         self._make_exporters()
         self._make_applications()
 
@@ -83,7 +88,8 @@ class CollectorServer:
         """Nothing runs in the background: everything happens within a request."""
 
     async def stop(self) -> None:
-        """Close the connections to the backends; a later start opens new ones."""
+        """Send what waits, then close the connections; a later start opens new ones."""
+        await asyncio.gather(*self._sending, return_exceptions=True)
         self.configure(self._settings)
 
     def configure(self, settings: CollectorSettings) -> None:
@@ -125,6 +131,31 @@ class CollectorServer:
     async def _export(self, payload_format: PayloadFormat, body: bytes, items: int) -> Outcome:
         if not items:
             return Outcome()
+        if self._settings.sending_queue_size:
+            return self._enqueue(payload_format, body, items)
+        return await self._send(payload_format, body, items)
+
+    def _enqueue(self, payload_format: PayloadFormat, body: bytes, items: int) -> Outcome:
+        """The sender is answered at once; consumers send, several at a time and in no order."""
+        if len(self._sending) >= self._settings.sending_queue_size:
+            return Outcome(503, "sending queue is full")
+        self._telemetry.waiting[payload_format.signal] += items
+        task = asyncio.get_running_loop().create_task(self._send_later(payload_format, body, items))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+        return Outcome()
+
+    async def _send_later(self, payload_format: PayloadFormat, body: bytes, items: int) -> None:
+        try:
+            async with self._consumers:
+                await self._send(payload_format, body, items, answered=True)
+        finally:
+            self._telemetry.waiting[payload_format.signal] -= items
+
+    async def _send(
+        self, payload_format: PayloadFormat, body: bytes, items: int, *, answered: bool = False
+    ) -> Outcome:
+        """``answered``: the sender has been told that it was accepted, whatever follows."""
         signal = payload_format.signal
         # In the pipeline's order, one after the other: as the real one does without queues.
         exports: dict[str, str | None] = {}
@@ -145,7 +176,8 @@ class CollectorServer:
         if failures:
             error = joined(failures)
             outcome = Outcome(error.app_status, str(error))
-            meta["refused"] = outcome.status
+            if not answered:
+                meta["refused"] = outcome.status
         self._apply_export(self._journal.append(signal, body, **meta))
         return outcome
 
@@ -280,7 +312,11 @@ class CollectorServer:
         )
 
     async def _get_telemetry(self, _: Request) -> Response:
-        page = self._telemetry.page(self._running(), uptime_s=self._uptime_ns() / _NS)
+        page = self._telemetry.page(
+            self._running(),
+            uptime_s=self._uptime_ns() / _NS,
+            queue_size=self._settings.sending_queue_size,
+        )
         return Response(page, headers={"content-type": CONTENT_TYPES["text"]})
 
     async def _get_config(self, _: Request) -> Response:

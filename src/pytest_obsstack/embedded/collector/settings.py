@@ -16,6 +16,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "export_timeout_s": (int, float),
     "metric_expiration_s": (int, float),
     "max_request_bytes": (int,),
+    "sending_queue_size": (int,),
 }
 _REDACTED = "[REDACTED]"
 
@@ -44,6 +45,8 @@ class CollectorSettings:
     """A series is exposed for this long after its last point (``metric_expiration``)."""
     max_request_bytes: int = 20 * 1024 * 1024
     """Of a request's body, unpacked (``max_request_body_size``)."""
+    sending_queue_size: int = 0
+    """How many requests of traces and logs may wait (``sending_queue``); 0: the sender waits."""
 
     def __post_init__(self) -> None:
         given: dict[str, Mapping[str, Any]] = {
@@ -126,7 +129,9 @@ class CollectorSettings:
             "headers": dict.fromkeys(headers, _REDACTED),
             "timeout": f"{self.export_timeout_s:g}s",
             "compression": "none",
-            "sending_queue": {"enabled": False},
+            "sending_queue": {"enabled": True, "queue_size": self.sending_queue_size}
+            if self.sending_queue_size
+            else {"enabled": False},
             "retry_on_failure": {"enabled": False},
         }
 

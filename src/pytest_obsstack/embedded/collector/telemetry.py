@@ -7,7 +7,7 @@ collector a counter shows only once it has counted; here all are there from the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,6 +52,8 @@ class Telemetry:
         self.refused: Counter[Signal] = Counter()
         self.sent: Counter[str] = Counter()
         self.send_failed: Counter[str] = Counter()
+        self.waiting: Counter[Signal] = Counter()
+        """Items that were accepted and wait in a sending queue."""
         self._last_errors: dict[str, LastError] = {}
         self._failing: set[str] = set()
 
@@ -66,11 +68,14 @@ class Telemetry:
         self._last_errors[exporter] = LastError(text, time_ns)
         self._failing.add(exporter)
 
-    def page(self, running: Collection[str], *, uptime_s: float) -> str:
-        """The page in the text format 0.0.4; ``running`` are the exporters that there are."""
+    def page(self, running: Collection[str], *, uptime_s: float, queue_size: int = 0) -> str:
+        """The page in the text format 0.0.4; ``running`` are the exporters that there are.
+
+        With a ``queue_size`` those of traces and logs have a sending queue.
+        """
         lines: list[str] = []
         for counted, received in (
-            ("receiver_accepted", self.accepted),
+            ("receiver_accepted", self.accepted + self.waiting),
             ("receiver_refused", self.refused),
         ):
             for signal in ITEMS:
@@ -87,6 +92,8 @@ class Telemetry:
                     for exporter in self._shown(running)
                     if EXPORTERS[exporter] == signal
                 ]
+        if queue_size:
+            lines += self._queues(running, queue_size)
         name = "otelcol_process_uptime_seconds_total"
         lines += [
             f"# HELP {name} Uptime of the process",
@@ -95,11 +102,28 @@ class Telemetry:
         ]
         return "\n".join(lines) + "\n"
 
+    def _queues(self, running: Collection[str], queue_size: int) -> Iterator[str]:
+        """The gauges that only an exporter with a sending queue has."""
+        for name, meaning in (
+            ("otelcol_exporter_queue_capacity", "Fixed capacity of the sending queue."),
+            ("otelcol_exporter_queue_size", "Current size of the sending queue."),
+        ):
+            yield f"# HELP {name} {meaning}"
+            yield f"# TYPE {name} gauge"
+            for exporter in self._shown(running):
+                signal = EXPORTERS[exporter]
+                if signal != "metrics":
+                    value = queue_size if name.endswith("capacity") else self.waiting[signal]
+                    yield f'{name}{{data_type="{signal}",exporter="{exporter}"}} {value}'
+
     def status(self, running: Collection[str]) -> dict[str, Any]:
         """The same as JSON: ``receiver`` by kind of item, ``exporters`` by id."""
         return {
             "receiver": {
-                items: {"accepted": self.accepted[signal], "refused": self.refused[signal]}
+                items: {
+                    "accepted": self.accepted[signal] + self.waiting[signal],
+                    "refused": self.refused[signal],
+                }
                 for signal, items in ITEMS.items()
             },
             "exporters": {
