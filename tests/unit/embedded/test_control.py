@@ -11,9 +11,11 @@ import pytest
 
 from pytest_obsstack.embedded.control import ControlError, control_app
 from pytest_obsstack.embedded.faults import FaultRule
+from pytest_obsstack.embedded.mutations.rules import Mutations
 from pytest_obsstack.embedded.prometheus.scrape import ScrapeReport
 
 TOKEN = "control-token"
+TRACE = "a" * 32
 
 
 class FakeHost:
@@ -24,6 +26,7 @@ class FakeHost:
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.listening = dict.fromkeys(self.product_names, True)
+        self.mutations = Mutations()
 
     def status(self) -> dict[str, Any]:
         products = {name: {"listening": is_open} for name, is_open in self.listening.items()}
@@ -77,6 +80,9 @@ EVERYTHING = [
     ("PUT", "/products/sentry/faults"),
     ("PUT", "/products/sentry/settings"),
     ("POST", "/scrape"),
+    ("PUT", "/mutations"),
+    ("GET", f"/mutations/{TRACE}"),
+    ("DELETE", f"/mutations/{TRACE}"),
     ("POST", "/shutdown"),
 ]
 
@@ -217,3 +223,24 @@ def test_a_shutdown_is_asked_for(host: FakeHost) -> None:
 def test_another_method_is_refused(host: FakeHost) -> None:
     assert ask(host, "GET", "/products/sentry/stop").status_code == 405
     assert host.listening["sentry"]
+
+
+def test_a_mutation_is_begun_shown_and_ended(host: FakeHost) -> None:
+    rule = {"mutation": "user removed", "trace_id": TRACE, "signals": ["errors"]}
+    active = {"mutation": "user removed", "trace_id": TRACE, "changed": [], "ready": False}
+    assert ask(host, "GET", f"/mutations/{TRACE}").json() is None
+    assert ask(host, "PUT", "/mutations", json=rule).json() == active
+    found = host.mutations.of(TRACE, "errors")
+    assert found is not None
+    found.note("event: user")
+    assert ask(host, "GET", f"/mutations/{TRACE}").json() == {**active, "changed": ["event: user"]}
+    ended = ask(host, "DELETE", f"/mutations/{TRACE}").json()
+    assert ended == {**active, "changed": ["event: user"]}
+    assert not host.mutations
+    assert ask(host, "DELETE", f"/mutations/{TRACE}").json() is None
+
+
+def test_a_mutation_that_cannot_be_meant_is_refused_by_name(host: FakeHost) -> None:
+    response = ask(host, "PUT", "/mutations", json={"mutation": "rain"})
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("no mutation 'rain', there are event dropped, ")

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from promql_parser import VectorSelector, parse
 
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.expect.selector import name_of, own_selector
+from pytest_obsstack.expect.selector import label_names, name_of, own_selector
 
 # With prefixes, so that no name is one of PromQL's own words.
 NAMES = st.from_regex(r"(m_|:m:)[a-zA-Z0-9_:]{0,10}", fullmatch=True)
@@ -111,3 +111,17 @@ def test_an_expression_is_no_selector(expression: str) -> None:
 )
 def test_the_name_stands_in_front_of_the_braces(selector: str, name: str | None) -> None:
     assert name_of(selector) == name
+
+
+@pytest.mark.parametrize(
+    ("promql", "labels"),
+    [
+        ("up", ()),
+        ('up{a="1", b!~"{c=}"}', ("a", "b")),
+        ('rate(up{a="1"}[5m]) / on(z) down{b=~".", a!="2"}', ("a", "b")),
+    ],
+)
+def test_the_labels_of_an_expression_are_those_that_it_matches_by(
+    promql: str, labels: tuple[str, ...]
+) -> None:
+    assert label_names(promql) == labels

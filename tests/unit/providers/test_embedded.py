@@ -186,6 +186,9 @@ def control(requests: list[tuple[str, str, str, Any]]) -> Iterator[EmbeddedContr
             return httpx.Response(400, json={"error": "no product 'tempo'"})
         if "status" in url:
             return httpx.Response(500, text="Internal Server Error")
+        if "mutations/" in url:
+            ended = {"changed": ["event: user"]} if request.method == "DELETE" else None
+            return httpx.Response(200, text=json.dumps(ended))
         return httpx.Response(200, json=[{"job": "otel"}])
 
     made = EmbeddedControl(Control("http://control", "t0ken"))
@@ -206,6 +209,9 @@ def test_each_call_is_one_request_with_the_token(
     control.set_faults("loki", [{"status": 500}])
     control.configure("loki", {"a": 1})
     assert control.scrape() == control.scrape("otel") == [{"job": "otel"}]
+    control.mutate({"mutation": "user removed"})
+    assert control.mutation("abc") is None
+    assert control.end_mutation("abc") == ["event: user"]
     assert requests == [
         ("POST", "/products/loki/stop", "Bearer t0ken", None),
         ("POST", "/products/loki/start", "Bearer t0ken", None),
@@ -213,6 +219,9 @@ def test_each_call_is_one_request_with_the_token(
         ("PUT", "/products/loki/settings", "Bearer t0ken", {"a": 1}),
         ("POST", "/scrape", "Bearer t0ken", None),
         ("POST", "/scrape?job=otel", "Bearer t0ken", None),
+        ("PUT", "/mutations", "Bearer t0ken", {"mutation": "user removed"}),
+        ("GET", "/mutations/abc", "Bearer t0ken", None),
+        ("DELETE", "/mutations/abc", "Bearer t0ken", None),
     ]
 
 

@@ -97,6 +97,17 @@ def test_settings_scrapes_and_status_are_passed_on(stack: Stack, control: Record
     ]
 
 
+def test_mutations_are_passed_on(stack: Stack, control: Recorder) -> None:
+    stack.mutate({"mutation": "user removed"})
+    stack.mutation("abc")
+    stack.end_mutation("abc")
+    assert control.calls == [
+        ("mutate", {"mutation": "user removed"}),
+        ("mutation", "abc"),
+        ("end_mutation", "abc"),
+    ]
+
+
 def test_connections_are_closed_only_if_there_are_any(stack: Stack, control: Recorder) -> None:
     stack.close()
     assert control.calls == [("close",)]
@@ -128,6 +139,9 @@ def test_a_stack_that_cannot_be_steered_says_so(
         "heal": (lambda: stack.heal("loki"), injection),
         "configure": (lambda: stack.configure("loki", {}), injection),
         "scrape": (stack.scrape, injection),
+        "mutate": (lambda: stack.mutate({}), injection),
+        "mutation": (lambda: stack.mutation("abc"), injection),
+        "end_mutation": (lambda: stack.end_mutation("abc"), injection),
         "pause": (lambda: stack.pause("loki"), containers),
         "unpause": (lambda: stack.unpause("loki"), containers),
     }

@@ -60,6 +60,15 @@ def plan(facts: Sequence[Asserted], hints: Iterable[str] = ()) -> list[Mutant]:
     return list(dict.fromkeys(mutants))
 
 
+def repeated(first: Sequence[Asserted], again: Sequence[Asserted]) -> list[Asserted]:
+    """The facts of a test that was run ``again``, without texts that differ from run to run.
+
+    Such a text, planted in the next run, would be one that nobody asks for there.
+    """
+    texts = {text for fact in first if fact.kind == "text" for text in fact.found}
+    return [fact for fact in again if fact.kind != "text" or texts.issuperset(fact.found)]
+
+
 def _of_errors(facts: Sequence[Asserted]) -> Iterator[Mutant]:
     found = [fact for fact in facts if fact.kind in ("issue", "event") and fact.how != "absent"]
     if _any(facts, "issue", "event", "transaction"):

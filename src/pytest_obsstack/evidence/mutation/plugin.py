@@ -19,9 +19,10 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from pytest_obsstack.evidence.mutation.outcome import Checked, Outcome, first_line, verdict_of
-from pytest_obsstack.evidence.mutation.plan import Mutant, plan
+from pytest_obsstack.evidence.mutation.plan import Mutant, plan, repeated
 from pytest_obsstack.evidence.mutation.score import Score, score_of, to_json
 from pytest_obsstack.options import Options
+from pytest_obsstack.record.asserted import Asserted
 from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
@@ -57,6 +58,8 @@ class MutationCheck:
         """Faults that some test of this process has noticed: enough for those that nobody names."""
         self._lost: list[str] = []
         self._rerun: _Rerun | None = None
+        self._first: list[Context] = []
+        """Of the run of the test whose outcome counts."""
 
     # ---- what probes ask
 
@@ -70,6 +73,7 @@ class MutationCheck:
         """Begin the fault of this rerun for the probe's trace, and end it with the probe."""
         rerun = self._rerun
         if rerun is None:
+            self._first.append(context)
             yield
             return
         rerun.contexts.append(context)
@@ -114,6 +118,7 @@ class MutationCheck:
         # What classes, modules and packages share is made anew for each rerun: it may hold the very
         # telemetry that the test looks at. The run's stack and app stay.
         inner: Any = item.session
+        self._first.clear()
         reports = runtestprotocol(item, nextitem=inner, log=True)
         properties = list(item.user_properties)
         self._checked.append(self._check(item, reports))
@@ -134,7 +139,7 @@ class MutationCheck:
         if reason is not None:
             return Checked(item.nodeid, left_out=reason)
         control = self._run(item, None, self._options.timeout_s / _LONGEST)
-        facts = [fact for context in control.contexts for fact in context.asserted]
+        facts = repeated(_facts(self._first), _facts(control.contexts))
         mutants = plan(facts, _hints(item)) if facts else []
         if control.error is not None:
             told = f"{type(control.error).__name__}: {first_line(control.error)}"
@@ -256,6 +261,10 @@ def _why_not(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> str | N
     if item.get_closest_marker("obs_exclusive") is not None:
         return _EXCLUSIVE
     return None
+
+
+def _facts(contexts: Sequence[Context]) -> list[Asserted]:
+    return [fact for context in contexts for fact in context.asserted]
 
 
 def _hints(item: pytest.Item) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pytest_obsstack.evidence.mutation.catalog import FAULTS, fault
-from pytest_obsstack.evidence.mutation.plan import Mutant, plan
+from pytest_obsstack.evidence.mutation.plan import Mutant, plan, repeated
 from pytest_obsstack.record.asserted import Asserted, AssertedFacts, field_names
 
 
@@ -205,3 +205,10 @@ def test_facts_are_kept_in_their_order() -> None:
         Asserted("event", "present", frozenset({"type"})),
         Asserted("span", "all", found=("GET /",)),
     ]
+
+
+def test_a_secret_that_each_run_makes_anew_is_not_planted() -> None:
+    first = [Asserted("text", "absent", found=("fixed",)), Asserted("text", "absent", found=("1",))]
+    again = [Asserted("text", "absent", found=("fixed",)), Asserted("text", "absent", found=("2",))]
+    event = present("event")
+    assert repeated(first, [*again, event]) == [again[0], event]
