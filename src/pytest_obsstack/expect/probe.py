@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Collection, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.logs import LogExpectations
 from pytest_obsstack.expect.metrics import MetricExpectations
 from pytest_obsstack.expect.nowhere import expect_nowhere
+from pytest_obsstack.expect.once import expect_exactly_once
 from pytest_obsstack.expect.sentry import SentryExpectations
 from pytest_obsstack.expect.soft import Expectations, SoftBlock
 from pytest_obsstack.expect.streaming import is_streamed
@@ -175,6 +176,23 @@ class Probe(Expectations):
         __tracebackhide__ = True
         expect_nowhere(self._context, text)
 
+    def expect_exactly_once(
+        self, *kinds: Literal["events", "spans", "lines", "errors"], allow: Collection[str] = ()
+    ) -> None:
+        """Nothing of this test was delivered twice, and no error was reported by two ways.
+
+        ``events``: each event id of the error tracker has come once; ``spans``: each span id;
+        ``lines``: each line of one time; ``errors``: no exception (by type and message) was
+        reported both by Sentry's SDK and by OpenTelemetry, as a span's event or a log record, which
+        ``allow=("sentry+otel",)`` allows. All by default that the stack shows and the app reports.
+
+        Raises ``AssertionError`` with everything that came twice, and ``CannotTell`` where arrival
+        is not proven settled, or where a backend keeps one of each and tells nobody: products do,
+        the embedded servers count.
+        """
+        __tracebackhide__ = True
+        expect_exactly_once(self._context, kinds, allow)
+
     def expect_background_end(
         self, *, transaction: Any = None, span: Any = None, line: Any = None
     ) -> None:
@@ -210,7 +228,7 @@ class Probe(Expectations):
         context.background_ended_s = time.time()
 
     def soft(self) -> SoftBlock:
-        """``with obs.soft():`` goes on after an expectation that is not met, and tells all at its end.
+        """``with obs.soft():`` goes on after an expectation that is not met, and tells all at last.
 
         One ``AssertionError`` with each mismatch and the test's line. ``CannotTell``, a plain
         ``assert`` and any other error end the block at once, with what was collected so far; so

@@ -28,7 +28,7 @@ from pytest_obsstack.endpoints import (
     SentryEndpoint,
     TempoEndpoint,
 )
-from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.errors import BackendRefused, ObsstackError
 from pytest_obsstack.expect.clients import Clients
 from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
 from pytest_obsstack.providers.capabilities import EMBEDDED
@@ -58,6 +58,13 @@ class Backend:
             raise self.error
 
 
+def counted_or_404(counted: dict[str, Any] | None) -> dict[str, Any]:
+    """The answer of a path that only servers have which count."""
+    if counted is None:
+        raise BackendRefused("There is no such path.", status=404)
+    return counted
+
+
 @dataclass
 class FakeSentry(Backend):
     """Holds one trace, ``TRACE``; of any other it knows nothing."""
@@ -78,6 +85,11 @@ class FakeSentry(Backend):
     organization: str = "obsstack"
     traits: TrackerTraits = SENTRY
     since_s: float | None = None
+    deliveries: dict[str, Any] | None = field(default_factory=dict)
+    """What it has counted of the trace; a product that does not count has none."""
+
+    def get(self, path: str) -> Any:
+        return counted_or_404(self.deliveries if path == f"obsstack/traces/{TRACE}/" else {})
 
     def issues_url(self, issue_id: str | None = None) -> str:
         page = f"{self.url}/organizations/{self.organization}/issues/"
@@ -137,6 +149,13 @@ class FakeLoki(Backend):
     lines: list[LogEntry] = field(default_factory=list)
     url: str = "http://127.0.0.1:3100"
     since_ns: int = 0
+    dropped: list[dict[str, Any]] | None = field(default_factory=list)
+    """What it had already when it came once more; a Loki proper does not tell."""
+
+    def get(self, path: str) -> Any:
+        if path != f"obsstack/traces/{TRACE}":
+            return {}
+        return counted_or_404(None if self.dropped is None else {"dropped": self.dropped})
 
     def lines_of_trace(self, trace_id: str, *, since_ns: int) -> tuple[LogEntry, ...]:
         self.asked()

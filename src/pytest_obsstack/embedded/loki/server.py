@@ -19,7 +19,7 @@ from pytest_obsstack.embedded.loki.ingest import ingest
 from pytest_obsstack.embedded.loki.limits import Discarded, PushRefused, RateLimiter
 from pytest_obsstack.embedded.loki.push import PushHandlers
 from pytest_obsstack.embedded.loki.settings import LokiSettings
-from pytest_obsstack.embedded.loki.store import Store
+from pytest_obsstack.embedded.loki.store import TRACE_ID, Store
 from pytest_obsstack.wire.loki_push import LokiStream, build_push, parse_push
 
 _API_VERSION = "3.8.0"
@@ -71,6 +71,7 @@ class LokiServer:
             "entries": self._store.entry_count,
             "lines_received": self._counters.lines_received,
             "bytes_received": self._counters.bytes_received,
+            "duplicate_lines": len(self._store.dropped),
             "discarded_lines": dict(self._counters.discarded_lines),
             "retention_s": self._settings.retention_s,
         }
@@ -110,6 +111,7 @@ class LokiServer:
                 Route("/flush", _flush, methods=["GET", "POST"]),
                 Route("/metrics", self._metrics),
                 Route("/loki/api/v1/status/buildinfo", self._build_info),
+                Route("/obsstack/traces/{trace_id}", self._dropped_of_trace),
                 Mount("/", self._query_api),
             ],
         )
@@ -126,6 +128,16 @@ class LokiServer:
     async def _metrics(self, _request: Request) -> Response:
         text = self._counters.exposition(self._store.stream_count, self._store.entry_count)
         return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8")
+
+    async def _dropped_of_trace(self, request: Request) -> Response:
+        """Entries that came once more: what Loki itself drops and never tells, for tests alone."""
+        wanted = request.path_params["trace_id"]
+        dropped = [
+            {"timestamp_ns": str(entry.timestamp_ns), "line": entry.line, "stream": stream.labels}
+            for stream, entry in self._store.dropped
+            if entry.metadata.get(TRACE_ID) == wanted
+        ]
+        return Response(orjson.dumps({"dropped": dropped}), media_type="application/json")
 
     async def _build_info(self, _request: Request) -> Response:
         info = {

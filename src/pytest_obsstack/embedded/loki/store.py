@@ -64,6 +64,8 @@ class Store:
     def __init__(self) -> None:
         self._streams: dict[LabelKey, Stream] = {}
         self._by_trace_id: dict[str, list[tuple[Stream, LokiEntry]]] = {}
+        self.dropped: list[tuple[Stream, LokiEntry]] = []
+        """Entries that were there already, when they came once more."""
 
     @property
     def stream_count(self) -> int:
@@ -84,7 +86,9 @@ class Store:
         if stream is None:
             stream = self._streams[key] = Stream(key)
         for entry in entries:
-            if stream.insert(entry) and TRACE_ID in entry.metadata:
+            if not stream.insert(entry):
+                self.dropped.append((stream, entry))
+            elif TRACE_ID in entry.metadata:
                 found = self._by_trace_id.setdefault(entry.metadata[TRACE_ID], [])
                 found.append((stream, entry))
         if not stream.entries:
@@ -109,6 +113,7 @@ class Store:
 
     def expire(self, before_ns: int) -> None:
         """Forget the entries older than ``before_ns``, and the streams that have no others."""
+        self.dropped = [pair for pair in self.dropped if pair[1].timestamp_ns >= before_ns]
         for key, stream in list(self._streams.items()):
             kept = bisect_left(stream.entries, before_ns, key=_timestamp_of)
             for entry in stream.entries[:kept]:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from pytest_obsstack.embedded.journal import Journal, JournalEntry
 from pytest_obsstack.embedded.sentry.alerts.alerts import Alerts
+from pytest_obsstack.embedded.sentry.api import deliveries
 from pytest_obsstack.embedded.sentry.api.http import Api
 from pytest_obsstack.embedded.sentry.api.routes import ApiShell
 from pytest_obsstack.embedded.sentry.ingest import Ingest
@@ -56,6 +57,7 @@ class SentryServer:
                 *ingest.routes(),
                 *self.shell.routes(),
                 *self.shell.routes(self.alerts.endpoints()),
+                *self.shell.routes(deliveries.ENDPOINTS),
                 self.shell.fallback(),
                 Route("/_health/", _health),
                 Route("/api/client-config/", self._client_config),

@@ -181,6 +181,16 @@ class Span:
 
 
 @dataclass(frozen=True)
+class SpanException:
+    """An exception that OpenTelemetry has recorded as an event of a span."""
+
+    project_id: int
+    span_id: str
+    type: str
+    message: str
+
+
+@dataclass(frozen=True)
 class LogRecord:
     """One of Sentry's structured logs."""
 

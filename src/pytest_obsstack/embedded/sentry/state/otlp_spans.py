@@ -2,19 +2,20 @@
 
 Unset and ok become ``ok``, error ``error``; a status message is ``sentry.status.message``. Resource
 attributes get the prefix ``resource.`` and are found by their plain names too. Span events are
-dropped, as in Sentry. A span without a parent, or whose parent is in another process by its flags
-(opentelemetry-proto, ``SpanFlags``), is a segment.
+dropped, as in Sentry, but for exceptions, which are kept beside the spans. A span without a parent,
+or whose parent is in another process by its flags (opentelemetry-proto, ``SpanFlags``), is a
+segment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import orjson
 
 from pytest_obsstack.embedded.sentry.state.foreign import as_text
-from pytest_obsstack.embedded.sentry.state.model import Span
+from pytest_obsstack.embedded.sentry.state.model import Span, SpanException
 from pytest_obsstack.wire.otlp import OtlpSpan
 
 ORIGIN = "auto.otlp.spans"
@@ -61,6 +62,21 @@ def span_of_otlp(span: OtlpSpan, project_id: int, sequence: int, received_ns: in
         user_tag=None,
         attributes=attributes,
     )
+
+
+def exceptions_of_otlp(span: OtlpSpan, project_id: int) -> Iterator[SpanException]:
+    """What the span has recorded as events of the name ``exception``.
+
+    https://opentelemetry.io/docs/specs/semconv/exceptions/exceptions-spans/
+    """
+    for event in span.events:
+        if event.name == "exception" and span.span_id is not None:
+            yield SpanException(
+                project_id,
+                span.span_id,
+                str(event.attributes.get("exception.type") or ""),
+                str(event.attributes.get("exception.message") or ""),
+            )
 
 
 def _attributes_of(span: OtlpSpan) -> dict[str, Any]:

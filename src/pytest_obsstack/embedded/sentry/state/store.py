@@ -17,7 +17,7 @@ from pytest_obsstack.embedded.sentry.state.catalog import Catalog
 from pytest_obsstack.embedded.sentry.state.envelopes import EnvelopeSink
 from pytest_obsstack.embedded.sentry.state.issues import Issues
 from pytest_obsstack.embedded.sentry.state.model import Issue, Organization, StoredEvent
-from pytest_obsstack.embedded.sentry.state.otlp_spans import span_of_otlp
+from pytest_obsstack.embedded.sentry.state.otlp_spans import exceptions_of_otlp, span_of_otlp
 from pytest_obsstack.embedded.sentry.state.outcomes import ACCEPTED, INVALID, Outcomes
 from pytest_obsstack.embedded.sentry.state.releases import Releases
 from pytest_obsstack.embedded.sentry.state.telemetry import Telemetry
@@ -136,6 +136,8 @@ class SentryStore:
                 self.outcomes.count(project_id, "span", INVALID, "invalid_span", received_ns)
             else:
                 self.telemetry.add_span(span)
+                for exception in exceptions_of_otlp(otlp_span, project_id):
+                    self.telemetry.add_span_exception(span.trace_id, exception)
                 self.outcomes.count(project_id, "span", ACCEPTED, "", received_ns)
 
     def _apply_refused(self, entry: JournalEntry) -> None:

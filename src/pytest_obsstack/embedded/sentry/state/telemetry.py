@@ -11,6 +11,7 @@ from pytest_obsstack.embedded.sentry.state.model import (
     KeptItem,
     LogRecord,
     Span,
+    SpanException,
     StoredEvent,
 )
 
@@ -27,6 +28,8 @@ class TraceContents:
     transactions: list[StoredEvent] = field(default_factory=list)
     spans: list[Span] = field(default_factory=list)
     logs: list[LogRecord] = field(default_factory=list)
+    exceptions: list[SpanException] = field(default_factory=list)
+    """Those recorded on spans that came over OTLP; Sentry's own API shows none of them."""
 
 
 class Telemetry:
@@ -78,6 +81,9 @@ class Telemetry:
         self.spans.append(span)
         self._trace_of(span.trace_id).spans.append(span)
 
+    def add_span_exception(self, trace_id: str, exception: SpanException) -> None:
+        self._trace_of(trace_id).exceptions.append(exception)
+
     def add_log(self, log: LogRecord) -> None:
         self.logs.append(log)
         if log.trace_id is not None:
@@ -107,6 +113,7 @@ class Telemetry:
         for trace in self._traces.values():
             trace.spans = [span for span in trace.spans if span.project_id != project_id]
             trace.logs = [log for log in trace.logs if log.project_id != project_id]
+            trace.exceptions = [e for e in trace.exceptions if e.project_id != project_id]
 
     def _trace_of(self, trace_id: str) -> TraceContents:
         trace = self._traces.get(trace_id)
