@@ -260,7 +260,8 @@ def _why_not(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> str | N
         return _NOT_PASSED
     if item.get_closest_marker("obs_exclusive") is not None:
         return _EXCLUSIVE
-    return None
+    names = getattr(item, "fixturenames", ())
+    return None if any(name.startswith("obs") for name in names) else _NO_TRACE
 
 
 def _facts(contexts: Sequence[Context]) -> list[Asserted]:
