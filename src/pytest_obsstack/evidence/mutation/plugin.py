@@ -261,7 +261,8 @@ def _why_not(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> str | N
     if item.get_closest_marker("obs_exclusive") is not None:
         return _EXCLUSIVE
     names = getattr(item, "fixturenames", ())
-    return None if any(name.startswith("obs") for name in names) else _NO_TRACE
+    asks = any(name == "obs" or name.startswith("obs_") for name in names)
+    return None if asks else _NO_TRACE
 
 
 def _facts(contexts: Sequence[Context]) -> list[Asserted]:
