@@ -15,7 +15,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from docs import claims, failures, servers, servers_in_containers, start_failures, tables
+from docs import claims, doctor, failures, servers, servers_in_containers, start_failures, tables
 from docs.sections import filled, names_in
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -42,6 +42,7 @@ def table_sections() -> dict[str, str]:
         "memory": tables.memory_table(),
         "fences": tables.fences_table(),
         "layers": tables.layers_table(),
+        "doctor-checks": doctor.checks_table(),
         "mutations": tables.mutations_table(),
         **servers.sections(),
         **servers_in_containers.sections(),
@@ -105,6 +106,7 @@ def main() -> int:
     bodies = table_sections()
     if not arguments.tables:
         bodies |= start_sections()
+        bodies |= doctor.run_sections()
         bodies |= message_sections(run_examples())
     stale = list(outdated(bodies))
     for path, wanted in stale:

@@ -14,6 +14,7 @@ import pytest
 import typer
 
 import pytest_obsstack
+from docs.doctor import NAMES as DOCTOR
 from docs.failures import EXAMPLES
 from docs.generate import (
     MESSAGES_TEST,
@@ -67,7 +68,7 @@ def test_the_generated_tables_are_up_to_date(tables: dict[str, str]) -> None:
 
 
 def test_every_generated_part_has_a_writer(tables: dict[str, str]) -> None:
-    known = [*tables, *CASES, *message_sections(dict.fromkeys(EXAMPLES, ""))]
+    known = [*tables, *CASES, *DOCTOR, *message_sections(dict.fromkeys(EXAMPLES, ""))]
     assert unknown_sections(known) == []
 
 

@@ -10,10 +10,13 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import httpx
 import pytest
 
+from docs.doctor import run_sections
+from docs.sections import filled
 from pytest_obsstack.options import STARTED
 from pytest_obsstack.providers.app import free_port
 from pytest_obsstack.providers.embedded import EmbeddedControl
@@ -125,6 +128,11 @@ def test_a_stack_in_which_all_is_well_passes_every_check(project: Project) -> No
     assert event["link"].startswith(f"{url}/organizations/obsstack/issues/")
     key = dsn.partition("//")[2].partition("@")[0]
     assert key not in table.output + as_json.output + sent.output
+
+
+def test_the_page_shows_what_is_said() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text("utf-8")
+    assert filled(page, run_sections()) == page, "run: python -m docs.generate"
 
 
 def test_what_was_sent_by_hand_has_an_issue(kept: tuple[Project, StackState]) -> None:
