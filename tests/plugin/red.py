@@ -14,7 +14,10 @@ from pytest_obsstack import Probe
 
 _CHANGING = (
     (r"\b[0-9a-f]{32}\b", "HEX"),
+    (r"\b[0-9a-f]{16}\b", "SPAN"),
     (r"\b[0-9a-f]{8}…", "HEX…"),
+    (r"\bissue \d+: event", "issue ID: event"),
+    (r"\b(test_\w+\.py):\d+", r"\1:LINE"),
     (r"http://[0-9a-f]{4}…@127\.0\.0\.1:\d+/\d+", "DSN"),
     (r"127\.0\.0\.1:\d+", "HOST"),
     (r"/issues/\d+/", "/issues/ID/"),

@@ -32,6 +32,15 @@ SENTRY_AND_OTEL = "sentry+otel"
 """What ``allow`` takes: an error may be reported by Sentry's SDK and by OpenTelemetry."""
 
 _SHOWN = 10
+_DELIVERED = ("events", "spans", "lines")
+_TWICE = (
+    "look for an SDK that is started twice, two exporters or pipelines for one signal, and retries "
+    "after a lost answer"
+)
+_TWO_WAYS = (
+    "report an error by one of the two, or allow both ways: "
+    f'expect_exactly_once(allow=("{SENTRY_AND_OTEL}",))'
+)
 _Fence = tuple[str, Callable[[Context], Settled], Callable[[Context], tuple[Hop, ...]]]
 _NEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "events": (("issues", "errors"),),
@@ -61,9 +70,11 @@ def expect_exactly_once(context: Context, kinds: Sequence[str], allow: Collectio
                     *finds[1:_SHOWN],
                     *([f"… and {len(finds) - _SHOWN} more"] if len(finds) > _SHOWN else []),
                 ),
-                advice="look for an SDK that is started twice, two exporters or pipelines for one "
-                "signal, and retries after a lost answer; an error that both Sentry and "
-                f'OpenTelemetry may report is allowed by allow=("{SENTRY_AND_OTEL}",)',
+                advice="; ".join(
+                    advice
+                    for advice, kinds_of_it in ((_TWICE, _DELIVERED), (_TWO_WAYS, ("errors",)))
+                    if any(looks[kind][0] for kind in wanted if kind in kinds_of_it)
+                ),
                 look=(KEEP,),
             )
         )

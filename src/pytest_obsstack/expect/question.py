@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.diff import shortened
 from pytest_obsstack.expect.fence import Settled
 from pytest_obsstack.expect.matching import Candidate, describe_value, differences, nearest
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
@@ -16,6 +17,9 @@ from pytest_obsstack.record.hops import Hop
 from pytest_obsstack.waiting import Waited, until
 
 T = TypeVar("T")
+
+_VALUE_WIDTH = 200
+"""Characters of an expected value that are shown at most: where it differs is shown below."""
 
 KEEP = "keep the stack: --obs-keep-stack"
 
@@ -218,5 +222,6 @@ def described(expected: dict[str, Any]) -> str:
     parts = []
     for name, value in expected.items():
         plain = name in ("type", "name") and isinstance(value, str)
-        parts.append(value if plain else f"{name} {describe_value(value)}")
+        text = shortened(value if plain else describe_value(value), _VALUE_WIDTH)
+        parts.append(text if plain else f"{name} {text}")
     return ", ".join(parts)

@@ -161,7 +161,8 @@ def _grouped(context: Context, event: Event) -> Event:
 def _group(event: Event) -> str:
     fingerprint = f", fingerprint {list(event.fingerprint)}" if event.fingerprint else ""
     hashes = f", grouped by {', '.join(event.hashes)}" if event.hashes else ""
-    return f"issue {event.issue_id}: {event_title(event)}{fingerprint}{hashes}"
+    who = f"event {event.event_id}, {event_title(event)}"
+    return f"issue {event.issue_id}: {who}{fingerprint}{hashes}"
 
 
 def _require_own(context: Context, events: Sequence[Event]) -> None:

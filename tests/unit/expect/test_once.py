@@ -12,12 +12,15 @@ from pytest_obsstack.expect.once import expect_exactly_once
 from tests.unit.expect.fakes import Bench, bench
 from tests.unit.expect.models import OTHER_TRACE, event, line, otlp_span, root_span, tempo_span
 
-ADVICE = (
-    "  do        look for an SDK that is started twice, two exporters or pipelines for one signal, "
-    "and retries after a lost answer; an error that both Sentry and OpenTelemetry may report is "
-    'allowed by allow=("sentry+otel",)\n'
-    "  look      keep the stack: --obs-keep-stack"
+TWICE = (
+    "look for an SDK that is started twice, two exporters or pipelines for one signal, and retries "
+    "after a lost answer"
 )
+TWO_WAYS = (
+    "report an error by one of the two, or allow both ways: "
+    'expect_exactly_once(allow=("sentry+otel",))'
+)
+LOOK = "  look      keep the stack: --obs-keep-stack"
 SPAN_ID, EVENT_ID = "2" * 16, "e" * 32
 
 
@@ -56,7 +59,8 @@ def test_message_of_everything_that_came_twice() -> None:
         "has come 3 times in Sentry\n"
         "  also      transaction (ffffffffffffffffffffffffffffffff) has come 2 times in Sentry\n"
         "  also      span GET /error of simple-app (2222222222222222) has come 2 times in Sentry\n"
-        "  also      line 'counting' of simple-app has come 2 times in Loki\n" + ADVICE
+        "  also      line 'counting' of simple-app has come 2 times in Loki\n"
+        f"  do        {TWICE}\n" + LOOK
     )
 
 
@@ -104,9 +108,19 @@ def test_message_of_an_error_that_was_reported_by_two_ways() -> None:
         "2222222222222222)\n"
         '  also      ValueError "Intentional error for testing" was reported by Sentry (event '
         "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee) and by OpenTelemetry (a log record of simple-app)\n"
-        + ADVICE
+        f"  do        {TWO_WAYS}\n" + LOOK
     )
     expect_exactly_once(given.context, (), ("sentry+otel",))
+
+
+def test_both_advices_are_given_where_both_have_happened() -> None:
+    given = arrived(
+        events={EVENT_ID: 2},
+        exceptions=[
+            {"span_id": "s", "type": "ValueError", "message": "Intentional error for testing"}
+        ],
+    )
+    assert f"  do        {TWICE}; {TWO_WAYS}\n" in fail_once(given)
 
 
 def test_another_error_is_not_the_same() -> None:

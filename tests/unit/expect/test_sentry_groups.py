@@ -212,8 +212,9 @@ def test_message_of_events_that_are_not_in_one_issue() -> None:
         "The events are not all in one issue.\n"
         "  expected  2 events in one issue\n"
         "  found     2 issues\n"
-        '  also      issue 1: ValueError "Intentional error for testing", grouped by abc\n'
-        "  also      issue 2: KeyError \"x\", fingerprint ['stock']\n"
+        f"  also      issue 1: event {'1' * 32}, "
+        'ValueError "Intentional error for testing", grouped by abc\n'
+        f"  also      issue 2: event {'3' * 32}, KeyError \"x\", fingerprint ['stock']\n"
         "  do        errors are grouped by their fingerprint, else by their stack trace, else by "
         "type and value: give them one fingerprint, or take out of it what differs\n"
         "  look      http://127.0.0.1:9000/organizations/obsstack/issues/1/  ·  "
@@ -230,8 +231,10 @@ def test_message_of_events_that_must_be_in_different_issues() -> None:
         "Events that must not be grouped are in one issue.\n"
         "  expected  2 events in as many issues\n"
         "  found     1 issue\n"
-        '  also      issue 1: ValueError "Intentional error for testing"\n'
-        '  also      issue 1: ValueError "Intentional error for testing"\n'
+        f"  also      issue 1: event {'1' * 32}, "
+        'ValueError "Intentional error for testing"\n'
+        f"  also      issue 1: event {'2' * 32}, "
+        'ValueError "Intentional error for testing"\n'
         "  do        errors are grouped by their fingerprint, else by their stack trace, else by "
         "type and value: give each a fingerprint of its own\n" + ISSUE_1
     )
