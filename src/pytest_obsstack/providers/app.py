@@ -23,7 +23,7 @@ _SHORT_DELAYS = {
     "OTEL_METRIC_EXPORT_INTERVAL": "100",
     "OTEL_METRIC_EXPORT_TIMEOUT": "3000",
 }
-_LOOPBACK = "127.0.0.1,localhost,::1"
+LOOPBACK = "127.0.0.1,localhost,::1"
 
 SIGNALS = frozenset({"errors", "spans", "logs", "metrics"})
 """What an app reports, unless its spec says otherwise."""
@@ -246,8 +246,8 @@ def app_environment(
     told = told_variables(spec, endpoints, instance=instance, port=port)
     own_host = {
         "PYTHONUNBUFFERED": "1",
-        "NO_PROXY": _joined(inherited.get("NO_PROXY"), _LOOPBACK),
-        "no_proxy": _joined(inherited.get("no_proxy"), _LOOPBACK),
+        "NO_PROXY": _joined(inherited.get("NO_PROXY"), LOOPBACK),
+        "no_proxy": _joined(inherited.get("no_proxy"), LOOPBACK),
     }
     return {**inherited, **own_host, **told, **spec.env}
 

@@ -157,7 +157,7 @@ def all_recipes(architecture: str) -> Recipes:
         # Built as it is, with its own Dockerfile.
         Recipe("app", python, read_tree(ROOT / "stack" / "app")),
         embedded,
-        _image("lite", embedded),
+        _image("lite", embedded, arguments={"VERSION": project_version()}),
         _bugsink(base, architecture),
         _image("glitchtip", embedded, glitchtip, arguments={"VERSION": project_version()}),
         *(_stand_in(name, stand_in, embedded) for name, stand_in in STAND_INS.items()),

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.providers.app import (
+    LOOPBACK,
     AppProcess,
     AppSpec,
     free_port,
@@ -73,6 +76,12 @@ class Network:
                 if variable in ports:
                     addresses[f"127.0.0.1:{ports[variable]}"] = f"{part.service}:{port}"
         return cls(addresses)
+
+    def without_proxy(self, urls: Iterable[str]) -> str:
+        """What a container reaches directly: itself, the services of its stack, those of ``urls``."""
+        services = [address.partition(":")[0] for address in self.addresses.values()]
+        others = [host for host in (urlsplit(url).hostname for url in urls) if host]
+        return ",".join((LOOPBACK, *dict.fromkeys((*services, *others))))
 
     def inside(self, text: str) -> str:
         """The text with every address of this machine as a container has to write it."""
@@ -207,9 +216,8 @@ class AppContainers:
             variable: _Wanted(part, free_port(), _service(part), self._told(part, endpoints, name))
             for variable, part in spec.companions.items()
         }
-        told = self._told(spec, endpoints, name)
-        for variable, wanted in companions.items():
-            told.setdefault(variable, wanted.inner_url)
+        urls = {variable: wanted.inner_url for variable, wanted in companions.items()}
+        told = self._told(spec, endpoints, name, urls)
         main = _Wanted(spec, port, _service(spec), told)
         services = {each.host: self._override(each) for each in (main, *companions.values())}
         path = self._folder / "docker-compose.app.json"
@@ -259,7 +267,7 @@ class AppContainers:
         started: list[AppContainer],
     ) -> AppContainer:
         container = f"{self._compose.project}-{spec.service}-{name}"
-        told = {**urls, **self._told(spec, endpoints, name)}
+        told = self._told(spec, endpoints, name, urls)
         wanted = _Wanted(spec, free_port() if port is None else port, container, told)
         path = self._folder / f"docker-compose.{spec.service}-{name}.json"
         service = {"environment": _literal(told), "labels": _LABELS}
@@ -307,7 +315,15 @@ class AppContainers:
         app.environment = dict(wanted.environment)
         return app
 
-    def _told(self, spec: AppSpec, endpoints: Endpoints, name: str) -> dict[str, str]:
+    def _told(
+        self,
+        spec: AppSpec,
+        endpoints: Endpoints,
+        name: str,
+        urls: Mapping[str, str] = MappingProxyType({}),
+    ) -> dict[str, str]:
+        """The variables of a container; ``urls`` are those of the services that it calls."""
+        direct = self._network.without_proxy(urls.values())
         instance = f"{spec.service}-{name}"
         told = {
             "HOST": "0.0.0.0",  # noqa: S104 - inside its container; outside it is 127.0.0.1 alone
@@ -315,6 +331,10 @@ class AppContainers:
             "SENTRY_DSN": "",
             **told_variables(spec, endpoints, instance=instance, port=spec.compose_port),
             "OTEL_METRIC_EXPORT_INTERVAL": _METRIC_INTERVAL_MS,
+            # Docker gives containers the proxies of its own configuration.
+            "NO_PROXY": direct,
+            "no_proxy": direct,
+            **urls,
             **spec.env,
         }
         return {name: self._network.inside(value) for name, value in told.items()}
