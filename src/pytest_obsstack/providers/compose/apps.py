@@ -78,7 +78,7 @@ class Network:
         return cls(addresses)
 
     def without_proxy(self, urls: Iterable[str]) -> str:
-        """What a container reaches directly: itself, the services of its stack, those of ``urls``."""
+        """What a container reaches directly: itself, its stack, and the hosts of ``urls``."""
         services = [address.partition(":")[0] for address in self.addresses.values()]
         others = [host for host in (urlsplit(url).hostname for url in urls) if host]
         return ",".join((LOOPBACK, *dict.fromkeys((*services, *others))))
