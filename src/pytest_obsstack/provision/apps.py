@@ -12,8 +12,9 @@ from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.options import GUIDE_PORTS, Options
 from pytest_obsstack.providers.app import AppProcess, AppSpec, port_is_free, start_app
-from pytest_obsstack.providers.compose.apps import AppContainers, Network
+from pytest_obsstack.providers.compose.apps import AppContainers
 from pytest_obsstack.providers.compose.failures import container_log
+from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.locks import lock_if_free
 from pytest_obsstack.providers.readiness import probe_url

@@ -13,7 +13,6 @@ from pytest_obsstack.endpoints import (
 from pytest_obsstack.errors import ObsstackError, StackUnavailable
 from pytest_obsstack.options import Options, is_url
 from pytest_obsstack.providers.attach import named_endpoints
-from pytest_obsstack.providers.compose.apps import Network
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import find_engine
 from pytest_obsstack.providers.compose.failures import start_failure
@@ -26,6 +25,7 @@ from pytest_obsstack.providers.compose.launch import (
     take_down,
     wait_ready,
 )
+from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.compose.project import (
     DSN_FILE,
     PARTS,

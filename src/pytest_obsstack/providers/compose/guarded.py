@@ -66,6 +66,8 @@ def call_guarded(
                         tell(lines[-1])
         except BaseException:
             process.terminate()
+            # Somebody has to read what it says at its end, or that would kill it before it is done.
+            process.communicate()
             raise
         status = process.wait()
     if over.is_set():

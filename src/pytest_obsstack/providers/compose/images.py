@@ -22,7 +22,8 @@ def ensure_images(
 ) -> None:
     """Build or pull what is missing; raises ``StackUnavailable`` that names service and image.
 
-    The app's services are built in any case, where they can be: their code may have changed.
+    The app's services, and what they depend on, are built in any case where they can be: their code
+    may have changed.
     """
     configured = configuration(compose)["services"]
     unknown = [name for name in (*services, *app_services) if name not in configured]
@@ -33,7 +34,8 @@ def ensure_images(
             found=", ".join(sorted(configured)),
             advice="name another one: compose_service of the fixture obs_app_spec",
         )
-    every = _with_dependencies(configured, (*services, *app_services))
+    stack = _with_dependencies(configured, services)
+    every = [*stack, *(_with_dependencies(configured, app_services, but=stack))]
     own_names = {
         name: _image_name(name, configured[name])
         for name in every
@@ -47,7 +49,7 @@ def ensure_images(
     done: set[str] = set()
     for service, image in wanted.items():
         can_be_built = "build" in configured[service]
-        anew = can_be_built and service in app_services
+        anew = can_be_built and service not in stack
         if (anew or image in missing) and image not in done:
             before = _id(compose, image) if service in own_names else None
             _get(compose, "build" if can_be_built else "pull", service, image, tell)
@@ -66,13 +68,15 @@ def _image_name(service: str, configured: Mapping[str, Any]) -> str:
     return f"pytest-obsstack/{service}:{hashlib.sha256(build.encode()).hexdigest()[:16]}"
 
 
-def _with_dependencies(configured: Mapping[str, Any], services: Sequence[str]) -> list[str]:
-    """The services and all that Compose starts before them."""
+def _with_dependencies(
+    configured: Mapping[str, Any], services: Sequence[str], *, but: Sequence[str] = ()
+) -> list[str]:
+    """The services and all that Compose starts before them, without those of ``but``."""
     found: list[str] = []
     pending = list(services)
     while pending:
         name = pending.pop(0)
-        if name in configured and name not in found:
+        if name in configured and name not in (*found, *but):
             found.append(name)
             pending += configured[name].get("depends_on", {})
     return found

@@ -14,7 +14,8 @@ import pytest
 
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.providers.app import AppSpec
-from pytest_obsstack.providers.compose.apps import AppContainers, Network
+from pytest_obsstack.providers.compose.apps import AppContainers
+from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.readiness import probe_url
 from pytest_obsstack.providers.state import StackState
 from tests.unit.providers.compose.fake_engine import Behaviour, Container
