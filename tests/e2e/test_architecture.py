@@ -53,14 +53,14 @@ def test_a_requests_lines_have_level_service_and_trace_id(obs: Probe) -> None:
 
     span = obs.traces.expect_span("GET /log", kind="server")
     ids = {"trace_id": obs.trace_id, "span_id": span.span_id}
-    for message, level in (("first", "INFO"), ("second", "WARNING"), ("third", "ERROR")):
-        obs.logs.expect_line(message, level=level, service="simple-app", metadata=ids)
-    assert [entry.line for entry in obs.logs.lines()] == [
-        "first",
-        "second",
-        "third",
-        "request finished",
-    ]
+    logged = {"first": "INFO", "second": "WARNING", "third": "ERROR", "request finished": "INFO"}
+    obs.logs.expect_lines(
+        [
+            {"line": message, "level": level, "service": "simple-app", "metadata": ids}
+            for message, level in logged.items()
+        ],
+        exactly=True,
+    )
 
 
 @pytest.mark.claim("arch-collector-to-loki")

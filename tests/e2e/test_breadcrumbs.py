@@ -8,26 +8,22 @@ import pytest
 
 from pytest_obsstack import Probe
 from pytest_obsstack.clients.sentry.client import SentryClient
-from pytest_obsstack.clients.sentry.event import Event
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("breadcrumbs")]
 
 CHECKOUT = [
-    ("user_action", "User clicked checkout button", "info"),
-    ("payment", "Authorizing payment", "info"),
+    {"category": "user_action", "message": "User clicked checkout button", "level": "info"},
+    {"category": "payment", "message": "Authorizing payment", "level": "info"},
 ]
+ERROR = [{"category": "request", "message": "Processing error request", "level": "info"}]
 MAX_REQUESTS = 300
-
-
-def trail(event: Event) -> list[tuple[str | None, str | None, str | None]]:
-    return [(crumb.category, crumb.message, crumb.level) for crumb in event.breadcrumbs]
 
 
 @pytest.mark.claim("direct-breadcrumbs", "practice-breadcrumb")
 def test_checkout_leaves_its_steps_in_order_with_their_times(obs: Probe) -> None:
     obs.get("/checkout?fail=1")
     event = obs.sentry.expect_event(type="PaymentError")
-    assert trail(event) == CHECKOUT
+    obs.sentry.expect_breadcrumbs(event, CHECKOUT, exactly=True)
 
     times = [crumb.timestamp for crumb in event.breadcrumbs]
     assert None not in times
@@ -52,11 +48,8 @@ def test_no_breadcrumb_comes_from_another_request(obs: Probe) -> None:
     assert len(events) == 10
     for event in events:
         name = event.exception and event.exception.type
-        assert trail(event) == (
-            CHECKOUT
-            if name == "PaymentError"
-            else [("request", "Processing error request", "info")]
-        )
+        steps = CHECKOUT if name == "PaymentError" else ERROR
+        obs.sentry.expect_breadcrumbs(event, steps, exactly=True)
 
 
 @pytest.mark.claim("feature-breadcrumb-hello")
@@ -65,7 +58,8 @@ def test_exactly_the_hello_breadcrumb_comes_before_a_simulated_error(obs: Probe)
     statuses = (obs.get("/").status_code for _ in range(MAX_REQUESTS))
     assert 500 in statuses
     event = obs.sentry.expect_event(value="Simulated error at / endpoint")
-    assert trail(event) == [("request", "Processing hello request", "info")]
+    hello = {"category": "request", "message": "Processing hello request", "level": "info"}
+    obs.sentry.expect_breadcrumbs(event, [hello], exactly=True)
 
 
 @pytest.mark.claim("detail-breadcrumbs")
@@ -82,4 +76,5 @@ def test_the_issues_events_show_the_breadcrumbs_in_order(
     issue = obs.sentry.expect_issue(title="Shelf is empty")
     (own,) = obs.sentry.events()
     (event,) = [e for e in obs_sentry.issue_events(issue) if e.event_id == own.event_id]
-    assert trail(event) == [("app.log", step, "info") for step in steps]
+    logged = [{"category": "app.log", "message": step, "level": "info"} for step in steps]
+    obs.sentry.expect_breadcrumbs(event, logged, exactly=True)

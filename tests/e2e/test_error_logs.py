@@ -39,7 +39,7 @@ def test_records_below_error_become_no_event(obs: Probe) -> None:
 
 
 @pytest.mark.claim("direct-error-logs")
-@pytest.mark.obs_requires("settled_errors")
+@pytest.mark.obs_requires("settled_errors", "logs")
 def test_info_and_warning_become_breadcrumbs_of_the_event_after_them(obs: Probe) -> None:
     log(
         obs,
@@ -55,6 +55,14 @@ def test_info_and_warning_become_breadcrumbs_of_the_event_after_them(obs: Probe)
         ("app.log", "info", "Disk is fine"),
         ("app.log", "warning", "Disk is slow"),
     ]
+    obs.logs.expect_lines(
+        [
+            {"line": "Disk is fine", "level": "INFO"},
+            {"line": "Disk is slow", "level": "WARNING"},
+            {"line": "Disk is full", "level": "ERROR"},
+            {"line": "Disk was swapped", "level": "INFO"},
+        ]
+    )
 
 
 @pytest.mark.claim("direct-error-logs")

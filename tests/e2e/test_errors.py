@@ -74,7 +74,8 @@ def test_simulated_errors_have_their_title_and_one_group_with_the_right_count(
     assert failed == 3, f"{failed} of {MAX_REQUESTS} requests failed"
 
     issue = obs.sentry.expect_issue(title=f"Exception: {SIMULATED}", count=lambda n: n >= failed)
-    assert [event.issue_id for event in obs.sentry.events()] == [issue.id] * failed
+    obs.sentry.expect_events(issue, count=failed)
+    obs.sentry.expect_events(count=failed)
     counts = {value.value: value.count for value in obs_sentry.tag_values(issue, "customer_tier")}
     assert counts[tier] == failed
     assert sum(counts.values()) == obs_sentry.issue(issue.id).count
@@ -127,5 +128,6 @@ def test_different_errors_of_one_trace_are_different_issues(obs: Probe) -> None:
         "ZeroDivisionError",
         "ValueError",
     ]
-    first, second, third = (event.issue_id for event in events)
-    assert first == third != second
+    first, second, third = events
+    obs.sentry.expect_same_issue(first, third)
+    obs.sentry.expect_different_issues(first, second)

@@ -112,7 +112,7 @@ def test_the_issue_counts_the_tags_endpoint_and_error_type(
 
     obs.get("/error")
     obs.get("/error")
-    assert len(obs.sentry.events()) == 3
+    obs.sentry.expect_events(issue, count=3)
     after = _counts(obs_sentry, issue.id)
     # Other tests may have made some at the same time.
     assert all(after[pair] >= before[pair] + 2 for pair in before)

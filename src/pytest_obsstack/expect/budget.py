@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_obsstack.clients.loki.client import MAX_ENTRIES
-from pytest_obsstack.errors import CannotTell, ObsstackError
+from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.diff import shortened
 from pytest_obsstack.expect.mismatch import plural
 from pytest_obsstack.expect.question import Shortfall
@@ -72,14 +71,7 @@ def within_spans(most: int, trace: str) -> Callable[[Sequence[Span]], Shortfall 
 
 
 def volume_of(entries: Sequence[LogEntry]) -> Volume:
-    """Lines and bytes of what a query for all of a test has given."""
-    if len(entries) >= MAX_ENTRIES:
-        raise CannotTell(
-            "Cannot tell how much the test has logged: Loki gives no more for one question.",
-            expected=f"fewer than {MAX_ENTRIES} lines",
-            found=f"{len(entries)} lines, and perhaps more",
-            advice="do less in one test",
-        )
+    """Lines and bytes of all entries of a test."""
     return Volume(len(entries), sum(map(_bytes, entries)))
 
 
@@ -101,10 +93,9 @@ def within_volume(
             kind = _kind(entry)
             counts[kind] += 1
             weights[kind] += _bytes(entry) if too_long else 1
-        more = " or more" if count >= MAX_ENTRIES else ""
         return Shortfall(
             expected=f"at most {' and '.join(bounds)} logged in trace {trace}",
-            found=f"{plural(count, 'line')}, {plural(size, 'byte')}{more}",
+            found=f"{plural(count, 'line')}, {plural(size, 'byte')}",
             others=tuple(
                 f"{counts[kind]} × {kind}" + (f": {plural(weight, 'byte')}" if too_long else "")
                 for kind, weight in weights.most_common(_SHOWN)

@@ -20,6 +20,7 @@ from pytest_obsstack.expect.matching import (
     given,
 )
 from pytest_obsstack.expect.mismatch import plural
+from pytest_obsstack.expect.own_traces import lines_of_test
 from pytest_obsstack.expect.question import Question, Shortfall
 from pytest_obsstack.expect.sequence import InOrder
 from pytest_obsstack.expect.soft import Expectations
@@ -111,7 +112,7 @@ class LogExpectations(Expectations):
         """How much this test has logged, which is no more than that.
 
         Bytes are those of the lines in UTF-8. Raises ``AssertionError`` with the lines that make up
-        most of it, ``CannotTell`` where more may still come or Loki gives only a part.
+        most of it, ``CannotTell`` where more may still come.
         """
         __tracebackhide__ = True
         check_bounds("expect_volume", max_lines=max_lines, max_bytes=max_bytes)
@@ -143,9 +144,7 @@ class LogExpectations(Expectations):
         )
 
     def _fetch(self) -> Sequence[LogEntry]:
-        return self._context.clients.loki.lines_of_trace(
-            self._context.trace_id, since_ns=self._context.since_ns
-        )
+        return lines_of_test(self._context)
 
     def _links(self) -> Sequence[str]:
         query = f'{{service_name=~".+"}} | trace_id="{self._context.trace_id}"'

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_obsstack.clients.loki.client import MAX_ENTRIES
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.budget import Volume
 from pytest_obsstack.expect.context import AppHistory
@@ -131,18 +130,6 @@ def test_message_of_too_many_bytes() -> None:
 def test_the_volume_cannot_be_told_before_the_last_line_has_arrived() -> None:
     with pytest.raises(CannotTell, match=r"^Cannot tell how much the test has logged: it is not"):
         LogExpectations(lines("x", finished=False).context).expect_volume(max_lines=9)
-
-
-def test_the_volume_cannot_be_told_where_loki_gives_a_part() -> None:
-    given = lines(*["x"] * MAX_ENTRIES)
-    with pytest.raises(CannotTell) as caught:
-        LogExpectations(given.context).expect_volume(max_lines=9000)
-    assert str(caught.value) == (
-        "Cannot tell how much the test has logged: Loki gives no more for one question.\n"
-        "  expected  fewer than 5000 lines\n"
-        "  found     5001 lines, and perhaps more\n"
-        "  do        do less in one test"
-    )
 
 
 # ---- series
