@@ -108,6 +108,7 @@ def test_the_standard_variables_tell_where_to_report(monkeypatch: pytest.MonkeyP
         "OTEL_BLRP_SCHEDULE_DELAY": "20",
         "OTEL_METRIC_EXPORT_INTERVAL": "100",
         "OTEL_METRIC_EXPORT_TIMEOUT": "3000",
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "X-Request-Id",
         "NO_PROXY": "127.0.0.1,localhost,::1",
         "no_proxy": "127.0.0.1,localhost,::1",
     }

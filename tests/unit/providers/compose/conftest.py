@@ -19,7 +19,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Programs:
     folder = tmp_path / "bin"
     folder.mkdir()
     programs = Programs(folder)
-    for name in ("env", "sleep", "true"):
+    for name in ("env", "sleep", "touch", "true"):
         programs.link(name)
     monkeypatch.setenv("PATH", str(folder))
     return programs

@@ -126,6 +126,18 @@ def test_the_app_is_built_in_every_run_under_one_name(bench: Bench) -> None:
     )
 
 
+def test_what_the_app_depends_on_is_built_anew_too_and_the_stack_is_not(bench: Bench) -> None:
+    shop = "{build: ., depends_on: [db, loki]}"
+    file = bench.file(
+        "repo/docker-compose.yml",
+        f"services:\n  shop: {shop}\n  db: {{build: ./db}}\n  loki: {{build: ./loki}}\n",
+    )
+    for run_id in ("20261126-080000-aaaaaa", "20261126-080001-bbbbbb"):
+        with bench.stack(bench.wanted(files=[file], more_services=["shop"], run_id=run_id)):
+            pass
+    assert bench.engine.built == [str(file.parent), str(file.parent / "db")] * 2
+
+
 def test_images_of_what_the_app_needs_are_fetched_too(bench: Bench) -> None:
     """``up`` would fetch them without a word, and could not build them."""
     file = bench.file("repo/docker-compose.yml", SHOP)

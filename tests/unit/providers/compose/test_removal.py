@@ -206,8 +206,9 @@ def test_what_a_call_has_started_is_asked_to_end_too(bench: Bench, compose: Comp
     """Docker's older clients do not hand a signal on to the plugin that does the work."""
     client, told = bench.folder / "bin" / "docker", bench.folder / "told"
     client.write_text(
-        f"#!/bin/sh\n(trap 'echo ended > {told}; exit' TERM; echo ready; while :; do sleep 0.05; "
-        "done) &\ntrap '' TERM\nwait\nwait\n"
+        f"#!/bin/sh\n(trap 'echo ended > {told}; exit' TERM; touch {told}.set; "
+        f"while :; do sleep 0.05; done) &\ntrap '' TERM\n"
+        f"while [ ! -e {told}.set ]; do sleep 0.05; done\necho ready\nwait\nwait\n"
     )
 
     def tell(_ready: str) -> None:

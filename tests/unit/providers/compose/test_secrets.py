@@ -11,7 +11,8 @@ import pytest
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import Options
 from pytest_obsstack.providers.app import simple_app
-from pytest_obsstack.providers.compose.apps import AppContainers, Network
+from pytest_obsstack.providers.compose.apps import AppContainers
+from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.compose.project import write_variables
 from pytest_obsstack.providers.readiness import probe_url
 from pytest_obsstack.providers.state import StackState, read_state, write_state
