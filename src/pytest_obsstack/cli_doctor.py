@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -107,8 +107,8 @@ def doctor(
         project=project,
         flavour=flavour,
     )
-    with _subject(given, home, timeout_s) as subject:
-        report = examine(subject, wanted)
+    with _subject(given, home, timeout_s) as subject, _progress() as tell:
+        report = examine(subject, wanted, tell=tell)
     if as_json:
         typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
     else:
@@ -163,6 +163,17 @@ def _subject(given: Given, home: Path | None, timeout_s: float) -> Iterator[Subj
         yield subject
     finally:
         subject.close()
+
+
+@contextlib.contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """Shows what is being checked, on a terminal; nothing of it stays."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    with console.status("") as status:
+        yield lambda name: status.update(f"checking {name}")
 
 
 def print_report(report: Report, console: Console) -> None:

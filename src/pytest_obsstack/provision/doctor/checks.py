@@ -86,17 +86,18 @@ def examine(
     subject: Subject,
     only: Collection[str] = (),
     *,
-    tell: Callable[[Finding], None] = lambda _: None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Run the checks, or those that are named; ``tell`` gets each row as it is known."""
+    """Run the checks, or those that are named; ``tell`` is called with the name before each."""
     findings = []
     for check in CHECKS:
         if only and check.name not in only:
             continue
-        for part, outcome in _rows(check, subject):
-            finding = Finding(check.name, part, _redacted(outcome, subject))
-            findings.append(finding)
-            tell(finding)
+        tell(check.name)
+        findings += [
+            Finding(check.name, part, _redacted(outcome, subject))
+            for part, outcome in _rows(check, subject)
+        ]
     return Report(subject.setup.title, tuple(findings))
 
 

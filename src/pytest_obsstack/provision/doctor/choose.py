@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from pytest_obsstack.endpoints import Endpoints
@@ -143,8 +144,8 @@ def _options(given: Given, environ: Mapping[str, str]) -> Options:
 def _check_url(name: str, url: str) -> None:
     try:
         parts = urlsplit(url)
-        sound = bool(parts.hostname) and parts.port != 0
-    except ValueError:
+        sound = bool(httpx.URL(url).host) and parts.port != 0
+    except (ValueError, httpx.InvalidURL):
         sound = False
     if not sound:
         # A password may stand before the "@".

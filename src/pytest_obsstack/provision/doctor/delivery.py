@@ -7,6 +7,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -148,10 +149,10 @@ def _post(
     ) as client:
         try:
             return client.post(url, content=body, headers=dict(headers))
-        except httpx.TransportError as error:
-            parsed = httpx.URL(url)
-            port = parsed.port or {"http": 80, "https": 443}[parsed.scheme]
-            failure = why(error, parsed.host, port)
+        except (httpx.TransportError, httpx.DecodingError, httpx.InvalidURL) as error:
+            parts = urlsplit(url)
+            port = parts.port or {"http": 80, "https": 443}[parts.scheme]
+            failure = why(error, parts.hostname or "", port)
             return Answer(None, failure.found, failure.do)
 
 

@@ -92,27 +92,27 @@ def probe(
     now_s: Callable[[], float] = time.time,
 ) -> Probe:
     """Ask the server once, past any proxy."""
-    started = time.monotonic()
+    started_s = time.monotonic()
     try:
         resolve(server.host, server.port)
-    except OSError as error:
-        return Probe(time.monotonic() - started, failure=unresolved(server.host, error))
+    except (OSError, UnicodeError) as error:
+        return Probe(time.monotonic() - started_s, failure=unresolved(server.host, error))
     with httpx.Client(
         transport=transport,
         verify=needs_certificates(server.path_url),
         trust_env=False,
         timeout=CONNECT_TIMEOUT_S,
     ) as client:
-        asked_s = now_s()
+        asked_s, started_s = now_s(), time.monotonic()
         try:
             response = client.request(server.method, server.path_url, headers=dict(server.headers))
         except (httpx.TransportError, httpx.DecodingError) as error:
-            took_s = time.monotonic() - started
+            took_s = time.monotonic() - started_s
             return Probe(took_s, failure=why(error, server.host, server.port))
-        answered_s = now_s()
+        answered_s, took_s = now_s(), time.monotonic() - started_s
         version, ends_s = _tls_of(response)
         return Probe(
-            time.monotonic() - started,
+            took_s,
             status=response.status_code,
             text=response.text.strip()[:200],
             location=response.headers.get("location"),
@@ -122,9 +122,10 @@ def probe(
         )
 
 
-def unresolved(host: str, error: OSError) -> Failure:
+def unresolved(host: str, error: Exception) -> Failure:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     return Failure(
-        f"the name {host!r} does not resolve ({error.strerror or error})",
+        f"the name {host!r} does not resolve ({reason})",
         "correct the host; names of a container network are not known on this machine",
     )
 
@@ -133,6 +134,11 @@ def why(error: Exception, host: str, port: int) -> Failure:
     """What a failed request says of the server, and the usual cause."""
     text = str(error)
     at = f"{host}:{port}"
+    cause = error.__cause__ or error.__context__
+    while cause is not None:
+        if isinstance(cause, socket.gaierror):
+            return unresolved(host, cause)
+        cause = cause.__cause__ or cause.__context__
     if "CERTIFICATE_VERIFY_FAILED" in text:
         reason = text.partition("certificate verify failed: ")[2].partition(" (_ssl")[0] or text
         return Failure(

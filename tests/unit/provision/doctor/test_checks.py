@@ -146,6 +146,12 @@ def test_a_check_alone_does_what_it_needs_and_no_more() -> None:
     assert world.events == {}
 
 
+def test_what_is_being_checked_is_told_before_it_is() -> None:
+    told: list[str] = []
+    examine(World().subject(), ("reach", "log"), tell=told.append)
+    assert told == ["reach", "log"]
+
+
 def test_names_of_checks_are_unique_and_words() -> None:
     assert len(set(NAMES)) == len(NAMES)
     assert all(name.isalpha() and check.about for name, check in zip(NAMES, CHECKS, strict=True))

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import pytest
@@ -164,6 +168,20 @@ def test_a_name_that_does_not_resolve_is_told_from_a_server_that_is_down() -> No
     assert world.sent(READY) == []
 
 
+def test_a_name_that_cannot_be_one_does_not_resolve_either() -> None:
+    server = Server("loki", "Loki", "http://x", f"http://{'a' * 70}.test/ready")
+    failure = probe(server).failure
+    assert failure is not None
+    assert failure.found.startswith(f"the name '{'a' * 70}.test' does not resolve (")
+
+
+def test_a_look_up_that_fails_inside_the_connection_is_one_of_names() -> None:
+    error = httpx.ConnectError("[Errno -2] Name or service not known")
+    error.__cause__ = socket.gaierror(-2, "Name or service not known")
+    failure = why(error, "loki.test", 80)
+    assert failure.found == "the name 'loki.test' does not resolve (Name or service not known)"
+
+
 # ---- clock
 
 
@@ -213,6 +231,19 @@ def test_a_server_that_speaks_plain_http_at_an_https_address_is_found_out() -> N
         "write http://, or the port of TLS",
     )
     assert found == {"reach loki": expected, "tls loki": expected}
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make a certificate")
+def test_a_certificate_of_ones_own_is_found_out(tmp_path: Path) -> None:
+    with _tls_server(tmp_path) as port:
+        found = rows(_over_tls(f"https://127.0.0.1:{port}"), "reach", "tls")
+    outcome = found["tls loki"]
+    assert outcome == found["reach loki"]
+    assert outcome.status == "fail"
+    assert re.fullmatch(
+        rf"the certificate of 127.0.0.1:{port} is not trusted: self.signed certificate",
+        outcome.found,
+    )
 
 
 def test_a_certificate_that_nobody_trusts_is_told_with_how_to_trust_it() -> None:
@@ -292,6 +323,33 @@ def test_only_what_is_reached_by_https_has_a_row_of_tls() -> None:
 
 def _over_tls(url: str) -> Subject:
     return Subject(Setup("x", Endpoints(loki=LokiEndpoint(url))), environ={}, now_s=lambda: NOW_S)
+
+
+@contextlib.contextmanager
+def _tls_server(folder: Path) -> Iterator[int]:
+    """Speaks TLS with a certificate that it has made itself, once."""
+    key, certificate = folder / "key.pem", folder / "certificate.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"),
+            *("-subj", "/CN=127.0.0.1", "-keyout", str(key), "-out", str(certificate)),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            connection, _ = listener.accept()
+            with contextlib.suppress(OSError), connection:
+                context.wrap_socket(connection, server_side=True).close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join(5)
 
 
 @contextlib.contextmanager
