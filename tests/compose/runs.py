@@ -165,7 +165,5 @@ def errors(run: Ended, folder: Path) -> str:
     from tests.unit.providers.compose.support import normalised
 
     # The result of a test stands on a line of its own where progress was told.
-    lines = [
-        line[4:] for line in run.lines if line.startswith("E   ") and not line.endswith("%]")
-    ]
+    lines = [line[4:] for line in run.lines if line.startswith("E   ") and not line.endswith("%]")]
     return normalised("\n".join(lines), folder)
