@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.prometheus.client import PrometheusClient
     from pytest_obsstack.clients.sentry.tracker import Tracker
     from pytest_obsstack.endpoints import Endpoints
+    from pytest_obsstack.expect.alerts import AlertReceiver
     from pytest_obsstack.expect.opening import Bench
     from pytest_obsstack.expect.probe import Probe
     from pytest_obsstack.providers.app import AppProcess, AppSpec
@@ -158,6 +159,18 @@ def obs(request: pytest.FixtureRequest, obs_bench: Bench, obs_app: AppProcess) -
         node.user_properties.append(("obs_trace_id", probe.trace_id))
         node.user_properties.extend(probe.links())
         yield probe
+
+
+@pytest.fixture
+def obs_alert_receiver(obs: Probe) -> Iterator[AlertReceiver]:
+    """A receiver of this test's own: an Alertmanager, and the target of alerts' webhooks.
+
+    With ``expect_alert``, ``expect_resolved`` and ``expect_no_alert``.
+    """
+    from pytest_obsstack.expect.alerts import alert_receiver
+
+    with alert_receiver(obs) as receiver:
+        yield receiver
 
 
 @pytest.fixture

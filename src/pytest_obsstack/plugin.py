@@ -10,6 +10,7 @@ import pytest
 
 from pytest_obsstack.fixtures import (
     obs,
+    obs_alert_receiver,
     obs_app,
     obs_app_spec,
     obs_bench,
@@ -32,6 +33,7 @@ from pytest_obsstack.run_state import OBSERVER, OPTIONS, SESSION, SessionHolder
 
 __all__ = [
     "obs",
+    "obs_alert_receiver",
     "obs_app",
     "obs_app_spec",
     "obs_bench",

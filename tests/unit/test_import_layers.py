@@ -26,7 +26,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"evidence"}),
     frozenset({"expect"}),
     frozenset({"provision"}),
-    frozenset({"clients", "providers"}),
+    frozenset({"clients", "providers", "receiver"}),
     frozenset({"record", "waiting", "endpoints", "options"}),
     frozenset({"wire", "errors"}),
 )

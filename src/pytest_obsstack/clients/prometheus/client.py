@@ -17,6 +17,7 @@ from pytest_obsstack.clients.prometheus.models import (
     parse_exemplars,
     parse_target,
 )
+from pytest_obsstack.clients.prometheus.rules import ActiveAlert, Rule, parse_alert, parse_rules
 from pytest_obsstack.clients.series import QueryResult, parse_result
 from pytest_obsstack.endpoints import PrometheusEndpoint
 
@@ -108,6 +109,25 @@ class PrometheusClient:
         params = {"query": promql, "start": start_s, "end": end_s}
         found = fields.items(self._data("/api/v1/query_exemplars", params) or [], "field 'data'")
         return tuple(exemplar for item in found for exemplar in parse_exemplars(item))
+
+    def rules(self) -> tuple[Rule, ...]:
+        """All rules, alerting and recording, with their state, group by group."""
+        return parse_rules(self._data("/api/v1/rules", {}))
+
+    def alerts(self) -> tuple[ActiveAlert, ...]:
+        """The alerts that are pending or firing."""
+        data = fields.mapping(self._data("/api/v1/alerts", {}), "field 'data'")
+        return tuple(map(parse_alert, fields.optional_items(data, "alerts")))
+
+    def alertmanagers(self) -> tuple[str, ...]:
+        """The URLs to which alerts are posted."""
+        data = fields.mapping(self._data("/api/v1/alertmanagers", {}), "field 'data'")
+        active = fields.optional_mappings(data, "activeAlertmanagers", "an Alertmanager")
+        return tuple(fields.text(item, "url") for item in active)
+
+    def own_metrics(self) -> str:
+        """The metrics of the server itself, in the text format."""
+        return self._api.get("/metrics").text
 
     def buildinfo(self) -> BuildInfo:
         data = fields.mapping(self._data("/api/v1/status/buildinfo", {}), "field 'data'")

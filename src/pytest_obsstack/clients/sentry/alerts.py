@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from pytest_obsstack.clients import fields
@@ -22,6 +23,8 @@ Rule = Mapping[str, Any]
 
 FIRST_SEEN: Rule = {"id": "sentry.rules.conditions.first_seen_event.FirstSeenEventCondition"}
 """Fires when an issue is created."""
+REGRESSION: Rule = {"id": "sentry.rules.conditions.regression_event.RegressionEventCondition"}
+"""Fires when an issue that was resolved has an event again."""
 
 
 def event_frequency(*, more_than: int, interval: str = "1m") -> Rule:
@@ -68,6 +71,8 @@ class IssueRule:
     frequency_min: int
     """Minutes for which an issue that fired does not fire again."""
     environment: str | None
+    last_triggered: datetime | None
+    """``None`` where it never was."""
     raw: Raw = field(repr=False, compare=False)
 
 
@@ -118,7 +123,8 @@ class SentryAlerts:
         self._api.request("DELETE", path("sentry-apps", app.slug))
 
     def issue_rules(self) -> tuple[IssueRule, ...]:
-        return tuple(map(_parse_issue_rule, listed(self._api, self._rules())))
+        found = listed(self._api, self._rules(), {"expand": "lastTriggered"})
+        return tuple(map(_parse_issue_rule, found))
 
     def create_issue_rule(
         self,
@@ -247,6 +253,7 @@ def _parse_issue_rule(raw: Any) -> IssueRule:
         actions=parts("actions"),
         frequency_min=fields.integer(raw, "frequency"),
         environment=fields.optional_text(raw, "environment"),
+        last_triggered=fields.optional_time(raw, "lastTriggered"),
         raw=raw,
     )
 

@@ -32,7 +32,7 @@ class RuleApi:
 
     def list_rules(self, api: Api, call: Call) -> Reply:
         """The newest first."""
-        call.only("cursor", "per_page")
+        call.only("cursor", "per_page", "expand")
         rules = self._state.rules_of(project_of(api, call).id)
         page, headers = paginate(api, call, rules[::-1])
         return Reply([self._json(api, rule) for rule in page], headers=headers)

@@ -121,9 +121,9 @@ X_RULE = 'group "a", rule 1, "x": '
         (
             rule(alert="x", expr="1", labels={"ab": '{{ query "up" }}'}),
             (
-                f'{X_RULE}label "ab": template: __alert_x: not supported by the embedded Prometheus: '
-                'the template action {{ query "up" }}; use --obs-stack=compose, or --obs-use '
-                "prometheus=URL"
+                f'{X_RULE}label "ab": template: __alert_x: not supported by the embedded '
+                'Prometheus: the template action {{ query "up" }}; use --obs-stack=compose, or '
+                "--obs-use prometheus=URL"
             ),
         ),
         (rule(alert="x", expr="1", color="r"), "field color not found in type rulefmt.RuleNode"),

@@ -1,0 +1,308 @@
+"""Expectations on alerts: what arrived at a receiver of this test, and what must not.
+
+The receiver is the test's own, so what arrives there was sent because of rules that this test made
+or pointed to it. An alert is this test's where its event has the test's trace id, or where its
+labels name the app's own instance and it began after the test; one that was firing before, or that
+another instance or trace has caused, never satisfies an expectation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pytest_obsstack.errors import CannotTell
+from pytest_obsstack.expect.alert_fence import Fired, Verdict, alerts_settled
+from pytest_obsstack.expect.alert_rules import alert_hops
+from pytest_obsstack.expect.matching import (
+    NOT_GIVEN,
+    Candidate,
+    differences,
+    given,
+    nearest,
+)
+from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
+from pytest_obsstack.expect.question import KEEP, cannot_tell, described
+from pytest_obsstack.expect.sentry_hops import events_of_test
+from pytest_obsstack.expect.soft import Expectations
+from pytest_obsstack.receiver.server import Receiver, serving
+from pytest_obsstack.waiting import until
+
+if TYPE_CHECKING:
+    from pytest_obsstack.clients.sentry.alerts import SentryApp
+    from pytest_obsstack.expect.context import Context
+    from pytest_obsstack.expect.probe import Probe
+    from pytest_obsstack.receiver.alert import Alert
+
+_THIS_TEST = "this test"
+_RULE_FILE = "obs_alert_receiver.yml"
+
+
+class AlertReceiver(Expectations):
+    """``obs_alert_receiver``: a server that takes alerts, and the expectations on what it got.
+
+    It is an Alertmanager for Prometheus and Loki's ruler (``url``) and the target of webhooks of
+    Sentry, Grafana and GlitchTip (``webhook_url``). ``server`` keeps all that arrived.
+    """
+
+    def __init__(self, context: Context, server: Receiver) -> None:
+        self._context = context
+        self.server = server
+
+    @property
+    def url(self) -> str:
+        """What Prometheus or Loki's ruler is given as the base URL of an Alertmanager."""
+        return self.server.url
+
+    @property
+    def webhook_url(self) -> str:
+        """What Sentry's integrations, Grafana's contact points and GlitchTip are given."""
+        return self.server.webhook_url
+
+    @property
+    def alerts(self) -> tuple[Alert, ...]:
+        """All that arrived, whoever caused it, in the order of arrival."""
+        return self.server.alerts
+
+    def trust(self, app: SentryApp | str) -> None:
+        """Check the signatures of an integration's webhooks by its client secret.
+
+        An alert with a wrong signature, or without one, satisfies no expectation from then on.
+        """
+        secret = app if isinstance(app, str) else app.client_secret
+        if secret is not None:
+            self.server.trust(secret)
+
+    @contextlib.contextmanager
+    def rules(
+        self,
+        *groups: Mapping[str, Any],
+        resend_delay_s: float = 60.0,
+        external_labels: Mapping[str, str] | None = None,
+    ) -> Iterator[None]:
+        """Let the embedded Prometheus evaluate these rule groups, and tell this receiver.
+
+        ``groups`` are in the format of its rule files. They replace what rules and Alertmanagers
+        there were, and are gone after the block, so mark the test with ``obs_exclusive``. Needs the
+        capability ``injection``; raises ``ObsstackError`` where Prometheus would not load them.
+        """
+        stack = self._context.stack
+        changes = {
+            "rule_files": {_RULE_FILE: {"groups": [dict(group) for group in groups]}},
+            "alertmanagers": [self.url],
+            "resend_delay_s": resend_delay_s,
+            "external_labels": dict(external_labels or {}),
+        }
+        stack.configure("prometheus", changes)
+        try:
+            yield
+        finally:
+            without: dict[str, Any] = {"rule_files": {}, "alertmanagers": [], "external_labels": {}}
+            stack.configure("prometheus", without)
+
+    # ---- presence
+
+    def expect_alert(
+        self,
+        name: str,
+        *,
+        labels: Any = NOT_GIVEN,
+        annotations: Any = NOT_GIVEN,
+        source: Any = NOT_GIVEN,
+        status: Any = "firing",
+        within_s: float | None = None,
+    ) -> Alert:
+        """An alert of this test that the rule ``name`` has sent; the latest that matches.
+
+        ``source`` is ``alertmanager`` (Prometheus, Loki), ``sentry``, ``grafana`` or ``glitchtip``;
+        ``status`` is ``firing``, ``resolved`` or ``...``. ``within_s`` replaces the deadline, for a
+        rule whose condition has to hold for some time. Raises ``AssertionError`` at the deadline.
+        """
+        __tracebackhide__ = True
+        fields = given(status=status, labels=labels, annotations=annotations, source=source)
+        return self._expect({"name": name, **fields}, name, within_s)
+
+    def expect_resolved(
+        self,
+        name: str,
+        *,
+        labels: Any = NOT_GIVEN,
+        annotations: Any = NOT_GIVEN,
+        source: Any = NOT_GIVEN,
+        within_s: float | None = None,
+    ) -> Alert:
+        """The end of an alert that began during this test; see ``expect_alert``.
+
+        ``ends_s`` tells when, in Unix seconds.
+        """
+        __tracebackhide__ = True
+        fields = given(status="resolved", labels=labels, annotations=annotations, source=source)
+        return self._expect({"name": name, **fields}, name, within_s)
+
+    def _expect(self, expected: dict[str, Any], name: str, within_s: float | None) -> Alert:
+        __tracebackhide__ = True
+        context = self._context
+        candidates: list[Candidate] = []
+
+        def poll() -> Alert | None:
+            candidates.clear()
+            match: Alert | None = None
+            for alert in self.server.alerts:
+                found = tuple(differences(self._scoped(expected), self._fields(alert)))
+                candidates.append(Candidate(alert.describe(), found))
+                match = match if found else alert
+            return match
+
+        waited = until(poll, timeout_s=context.timeout_s if within_s is None else within_s)
+        if waited.value is None:
+            fail(
+                Mismatch(
+                    summary=f"No alert arrived as expected within {waited.waited_s:.1f} s "
+                    f"({plural(waited.polls, 'poll')}).",
+                    expected=described(expected),
+                    found=f"{plural(len(candidates), 'alert')} at the receiver",
+                    nearest=nearest(candidates),
+                    hops=alert_hops(context, self.server, name),
+                    look=self._links(),
+                )
+            )
+        return waited.value
+
+    # ---- absence
+
+    def expect_no_alert(self, name: str, *, labels: Any = NOT_GIVEN) -> None:
+        """The rule ``name`` has sent no alert because of this test, and will not.
+
+        Proven by two evaluations of the rule that began after all samples of the test were stored
+        (Prometheus), or by all errors of the test having arrived (Sentry); an alert that fired
+        without being told counts too. Raises ``AssertionError`` with what fired, ``CannotTell``
+        where it is not proven, where the rule's condition holds already but not long enough, and
+        where the alert was firing before the test.
+        """
+        __tracebackhide__ = True
+        expected = {"name": name, "status": "firing", **given(labels=labels)}
+        # What is there already needs no fence.
+        verdict = None if self._arrived(expected) else alerts_settled(self._context, name)
+        titles = [alert.describe() for alert in self._arrived(expected)]
+        fired = [] if verdict is None else self._of_this_test(verdict.fired, labels)
+        if not titles:
+            titles += [
+                f"{name} {_shown(f.labels)}, not told to the receiver"
+                for f in fired
+                if not f.before
+            ]
+        if titles:
+            fail(
+                Mismatch(
+                    summary=f"{plural(len(titles), 'alert')} fired that must not.",
+                    expected=f"no alert {described(given(name=name, labels=labels))}",
+                    found=titles[0],
+                    others=tuple(titles[1:]),
+                    look=self._links(),
+                )
+            )
+        if verdict is not None:
+            self._require(verdict, name, fired, labels)
+
+    def _require(self, verdict: Verdict, name: str, fired: Sequence[Fired], labels: Any) -> None:
+        """Raise ``CannotTell`` unless it is proven that nothing fired and nothing will."""
+        __tracebackhide__ = True
+        purpose = f"assert that {name} did not fire"
+        if not verdict.settled.proven:
+            raise cannot_tell(
+                purpose,
+                verdict.settled,
+                verdict.signal,
+                alert_hops(self._context, self.server, name),
+            )
+        if fired:
+            raise CannotTell(
+                f"Cannot {purpose}: it was firing already.",
+                expected="an alert that is inactive when the test begins",
+                found=f"{name} {_shown(fired[0].labels)} has been firing since before the test",
+                advice="let it be resolved first, or give the rule a label that only this test has",
+            )
+        pending = [found for found in verdict.pending if self._is_own(found, labels)]
+        if pending:
+            raise CannotTell(
+                f"Cannot {purpose}: it may yet.",
+                expected="an alert that is inactive",
+                found=f"{name} {_shown(pending[0])} is pending: its condition holds",
+                advice="give the rule a shorter `for`, or correct what makes its condition hold",
+            )
+
+    def _arrived(self, expected: dict[str, Any]) -> list[Alert]:
+        scoped = self._scoped(expected)
+        return [
+            alert for alert in self.server.alerts if not differences(scoped, self._fields(alert))
+        ]
+
+    def _of_this_test(self, fired: Sequence[Fired], labels: Any) -> list[Fired]:
+        return [each for each in fired if self._is_own(each.labels, labels)]
+
+    def _is_own(self, found: Mapping[str, str], labels: Any) -> bool:
+        if labels is not NOT_GIVEN and differences(labels, found):
+            return False
+        return self._foreign_instance(found) is None
+
+    # ---- whose an alert is
+
+    def _scoped(self, expected: dict[str, Any]) -> dict[str, Any]:
+        return {**expected, "caused_by": _THIS_TEST, "signature": "accepted"}
+
+    def _fields(self, alert: Alert) -> dict[str, Any]:
+        return {
+            "name": alert.name,
+            "status": alert.status,
+            "source": alert.source,
+            "labels": alert.labels,
+            "annotations": alert.annotations,
+            "caused_by": self._cause(alert),
+            "signature": "wrong or missing" if alert.signed is False else "accepted",
+        }
+
+    def _cause(self, alert: Alert) -> str:
+        context = self._context
+        if alert.trace_id is not None:
+            own = alert.trace_id == context.trace_id
+            return _THIS_TEST if own else f"trace {alert.trace_id[:8]}…"
+        if alert.issue_id is not None:
+            issues = {event.issue_id for event in events_of_test(context)}
+            return _THIS_TEST if alert.issue_id in issues else f"issue {alert.issue_id}"
+        foreign = self._foreign_instance(alert.labels)
+        if foreign is not None:
+            return f"app instance {foreign}"
+        if alert.starts_s is not None and alert.starts_s < context.started_s:
+            return f"something {context.started_s - alert.starts_s:.1f} s before the test"
+        return _THIS_TEST
+
+    def _foreign_instance(self, labels: Mapping[str, str]) -> str | None:
+        """The instance that the labels name, where it is none of this test's services."""
+        instance = labels.get("instance")
+        own = [service.instance for service in self._context.services() if service.instance]
+        if instance is None or not own:
+            return None
+        # Processes of one app have its name with a suffix of their own.
+        if any(re.match(rf"{re.escape(name)}(\W|$)", instance) for name in own):
+            return None
+        return instance
+
+    def _links(self) -> tuple[str, ...]:
+        prometheus = self._context.stack.endpoints.prometheus
+        pages = [] if prometheus is None else [f"{prometheus.url.rstrip('/')}/alerts"]
+        return (*pages, KEEP)
+
+
+@contextlib.contextmanager
+def alert_receiver(probe: Probe) -> Iterator[AlertReceiver]:
+    """A receiver for the test of this probe, where the stack's servers reach it."""
+    context = probe._context  # noqa: SLF001 - the receiver is one more part of the probe
+    with serving(context.stack.callback_bind, context.stack.callback_host) as server:
+        yield AlertReceiver(context, server)
+
+
+def _shown(labels: Mapping[str, str]) -> str:
+    inner = ", ".join(f"{n}: {v!r}" for n, v in sorted(labels.items()) if n != "alertname")
+    return "{" + inner + "}"
