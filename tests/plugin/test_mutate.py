@@ -231,7 +231,7 @@ def test_what_cannot_be_checked_is_counted_with_its_reason(shop: Project) -> Non
         "",
         "left out: 5 tests",
         "  1 × no expectation of theirs looks at what arrived",
-        "  1 × not repeatable, test_once.py::test_once: AssertionError: this is the second time",
+        "  1 × not repeatable: test_once.py::test_once: AssertionError: this is the second time",
         "  1 × they did not pass",
         "  1 × they run alone (obs_exclusive): they stop or fail parts of the stack themselves",
         "  1 × they send nothing in a trace of their own on this run's stack",

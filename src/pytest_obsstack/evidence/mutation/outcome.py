@@ -31,6 +31,8 @@ class Outcome:
     """The first line of the failure; of a survivor what was changed."""
     advice: str = ""
     seconds: float = 0.0
+    kinds: tuple[str, ...] = ()
+    """Which kinds of events were changed (``event ValueError``); none for other signals."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,9 @@ class Checked:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Checked:
-        outcomes = tuple(Outcome(**each) for each in value["outcomes"])
+        outcomes = tuple(
+            Outcome(**{**each, "kinds": tuple(each["kinds"])}) for each in value["outcomes"]
+        )
         return cls(value["test"], outcomes, value["left_out"], value["seconds"])
 
 
@@ -66,6 +70,12 @@ def verdict_of(error: BaseException | None, changed: Sequence[str]) -> tuple[Ver
     if isinstance(error, _RED + _OF_MISSING_PARTS):
         return ("killed", told) if changed else ("error", f"failed without any change: {told}")
     return "error", told
+
+
+def kinds_of(changed: Sequence[str]) -> tuple[str, ...]:
+    """The kinds of events among what was changed, by exception, else by transaction."""
+    kinds = (each.partition(":")[0] for each in changed)
+    return tuple(sorted({kind for kind in kinds if kind.startswith("event")}))
 
 
 def first_line(error: BaseException) -> str:

@@ -18,7 +18,13 @@ import pytest
 # The one way to run an item again, which other plugins that do so take, too.
 from _pytest.runner import runtestprotocol
 
-from pytest_obsstack.evidence.mutation.outcome import Checked, Outcome, first_line, verdict_of
+from pytest_obsstack.evidence.mutation.outcome import (
+    Checked,
+    Outcome,
+    first_line,
+    kinds_of,
+    verdict_of,
+)
 from pytest_obsstack.evidence.mutation.plan import Mutant, plan, repeated
 from pytest_obsstack.evidence.mutation.score import Score, score_of, to_json
 from pytest_obsstack.options import Options
@@ -39,6 +45,7 @@ _EXCLUSIVE = "they run alone (obs_exclusive): they stop or fail parts of the sta
 _NO_TRACE = "they send nothing in a trace of their own on this run's stack"
 _NO_FACT = "no expectation of theirs looks at what arrived"
 _NOT_PASSED = "they did not pass"
+_SKIPPED = "they were skipped"
 _FROZEN_WITHIN_S = 2.0
 _LONGEST, _SHORTEST = 5, 20
 """A rerun waits for at most a fifth of ``--obs-timeout``, and for at least a twentieth."""
@@ -143,7 +150,7 @@ class MutationCheck:
         mutants = plan(facts, _hints(item)) if facts else []
         if control.error is not None:
             told = f"{type(control.error).__name__}: {first_line(control.error)}"
-            reason = f"not repeatable, {item.nodeid}: {told}"
+            reason = f"not repeatable: {item.nodeid}: {told}"
         elif not control.contexts:
             reason = _NO_TRACE
         elif not mutants:
@@ -166,7 +173,9 @@ class MutationCheck:
     def _outcome(self, item: pytest.Item, mutant: Mutant, timeout_s: float) -> Outcome:
         rerun = self._run(item, mutant, timeout_s)
         verdict, detail = verdict_of(rerun.error, rerun.changed)
-        if verdict == "killed":
+        kinds = kinds_of(rerun.changed) if mutant.fault.signal == "errors" else ()
+        if verdict == "killed" and mutant.fault.signal != "errors":
+            # Of which kind an event will be is not known before the rerun.
             self._noticed.add(mutant.fault.key)
         return Outcome(
             fault=mutant.fault.key,
@@ -176,6 +185,7 @@ class MutationCheck:
             detail=detail,
             advice=mutant.advice,
             seconds=round(rerun.seconds, 3),
+            kinds=kinds,
         )
 
     def _run(self, item: pytest.Item, mutant: Mutant | None, timeout_s: float) -> _Rerun:
@@ -256,8 +266,10 @@ class _Rerun:
 
 
 def _why_not(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> str | None:
-    if any(report.outcome != "passed" or hasattr(report, "wasxfail") for report in reports):
+    if any(hasattr(report, "wasxfail") or report.outcome == "failed" for report in reports):
         return _NOT_PASSED
+    if any(report.outcome == "skipped" for report in reports):
+        return _SKIPPED
     if item.get_closest_marker("obs_exclusive") is not None:
         return _EXCLUSIVE
     names = getattr(item, "fixturenames", ())

@@ -16,6 +16,8 @@ class Survivor:
 
     test: str
     outcome: Outcome
+    kind: str = ""
+    """Of which events, where the test does not name what was changed."""
     also_in: int = 0
     """How many more tests might notice it as well: one of them is enough."""
 
@@ -29,7 +31,7 @@ class Score:
     errors: tuple[Survivor, ...]
     """Reruns that failed for another reason than the telemetry."""
     elsewhere: int
-    """Faults in what a test does not name that another test has noticed: not counted."""
+    """Reruns that did not notice a fault in what the test does not name, but another test has."""
     not_applicable: int
     left_out: Mapping[str, int]
     """Number of tests by reason."""
@@ -56,30 +58,31 @@ def score_of(checked: Iterable[Checked]) -> Score:
     """The score; the order of the tests and who ran them makes no difference."""
     tests = sorted(checked, key=lambda each: each.test)
     pairs = [(each.test, outcome) for each in tests for outcome in each.outcomes]
-    noticed = {outcome.fault for _, outcome in pairs if outcome.verdict == "killed"}
+    noticed = {key for _, each in pairs if each.verdict == "killed" for key in _keys(each)}
     survivors: list[Survivor] = []
     elsewhere = 0
-    of_the_run: dict[str, list[tuple[str, Outcome]]] = {}
+    of_the_run: dict[tuple[str, str], list[tuple[str, Outcome]]] = {}
     for test, outcome in pairs:
         if outcome.verdict != "survived":
             continue
         if outcome.named:
             survivors.append(Survivor(test, outcome))
-        elif outcome.fault in noticed:
-            elsewhere += 1
-        else:
-            of_the_run.setdefault(outcome.fault, []).append((test, outcome))
-    for found in of_the_run.values():
+            continue
+        missed = [key for key in _keys(outcome) if key not in noticed]
+        elsewhere += not missed
+        for key in missed:
+            of_the_run.setdefault(key, []).append((test, outcome))
+    for (_, kind), found in of_the_run.items():
         test, outcome = found[0]
         others = {other for other, _ in found} - {test}
-        survivors.append(Survivor(test, outcome, also_in=len(others)))
+        survivors.append(Survivor(test, outcome, kind, also_in=len(others)))
     verdicts = Counter(outcome.verdict for _, outcome in pairs)
     # Of what a test does not name one test's notice is enough, so it counts once.
     named = sum(o.verdict == "killed" and o.named for _, o in pairs)
-    unnamed = {o.fault for _, o in pairs if o.verdict == "killed" and not o.named}
+    unnamed = {key for _, o in pairs if o.verdict == "killed" and not o.named for key in _keys(o)}
     return Score(
         killed=named + len(unnamed),
-        survivors=tuple(sorted(survivors, key=lambda each: (each.test, each.outcome.title))),
+        survivors=tuple(sorted(survivors, key=_order)),
         errors=tuple(Survivor(test, o) for test, o in pairs if o.verdict == "error"),
         elsewhere=elsewhere,
         not_applicable=verdicts["not applicable"],
@@ -88,6 +91,15 @@ def score_of(checked: Iterable[Checked]) -> Score:
         reruns=len(pairs),
         seconds=sum(each.seconds for each in tests),
     )
+
+
+def _keys(outcome: Outcome) -> list[tuple[str, str]]:
+    """What one test of the run has to notice: the fault, in each kind of event that it changed."""
+    return [(outcome.fault, kind) for kind in outcome.kinds or ("",)]
+
+
+def _order(survivor: Survivor) -> tuple[str, str, str]:
+    return survivor.test, survivor.outcome.title, survivor.kind
 
 
 def to_json(score: Score, checked: Sequence[Checked]) -> dict[str, Any]:
@@ -111,6 +123,7 @@ def _survivor(each: Survivor) -> dict[str, Any]:
     return {
         "test": each.test,
         "fault": each.outcome.title,
+        "kind": each.kind,
         "detail": each.outcome.detail,
         "advice": each.outcome.advice,
         "also_in": each.also_in,

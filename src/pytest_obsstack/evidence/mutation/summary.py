@@ -44,7 +44,7 @@ def _by_test(found: Iterable[Survivor]) -> Iterator[str]:
     for test, survivors in groupby(found, key=lambda each: each.test):
         yield f"  {test}"
         for each in survivors:
-            yield f"    {each.outcome.title}"
+            yield f"    {each.outcome.title}{f' of {each.kind}' if each.kind else ''}"
             if each.outcome.verdict == "error":
                 yield f"      {each.outcome.detail}"
                 continue

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pytest_obsstack.errors import BackendUnavailable, CannotTell, ObsstackError
-from pytest_obsstack.evidence.mutation.outcome import Checked, Outcome, Verdict, verdict_of
+from pytest_obsstack.evidence.mutation.outcome import (
+    Checked,
+    Outcome,
+    Verdict,
+    kinds_of,
+    verdict_of,
+)
 from pytest_obsstack.evidence.mutation.score import score_of, to_json
 from pytest_obsstack.evidence.mutation.summary import summary_lines
 
@@ -92,6 +99,29 @@ def test_what_no_test_names_one_test_of_the_run_has_to_notice() -> None:
     assert (unnoticed.killed, unnoticed.applicable) == (0, 1)
     (survivor,) = unnoticed.survivors
     assert (survivor.test, survivor.also_in) == ("a", 1)
+
+
+def test_it_has_to_be_noticed_for_each_kind_of_event() -> None:
+    def of(verdict: Verdict, *kinds: str) -> Outcome:
+        return replace(outcome(USER, verdict, named=False), kinds=kinds)
+
+    score = score_of(
+        [
+            checked("a", of("killed", "event A")),
+            checked("b", of("survived", "event A")),
+            checked("c", of("survived", "event A", "event B")),
+            checked("d", of("survived", "event B")),
+        ]
+    )
+    assert (score.killed, score.applicable, score.elsewhere) == (1, 2, 1)
+    (survivor,) = score.survivors
+    assert (survivor.test, survivor.kind, survivor.also_in) == ("c", "event B", 1)
+    assert "    user removed (errors) of event B" in summary_lines(score, None, None)
+
+
+def test_kinds_of_events_are_read_from_what_was_changed() -> None:
+    changed = ["event B: user", "event A: user", "event A", "transaction /x: trace id", "span y"]
+    assert kinds_of(changed) == ("event A", "event B")
 
 
 def test_errors_count_against_the_score_and_what_met_nothing_does_not() -> None:
@@ -199,6 +229,7 @@ def test_the_record_has_the_score_and_every_rerun() -> None:
     assert record["survivors"][1] == {
         "test": "test_a.py::test_two",
         "fault": USER,
+        "kind": "",
         "detail": "",
         "advice": f"assert {USER}",
         "also_in": 1,
