@@ -10,9 +10,9 @@ from __future__ import annotations
 import inspect
 import re
 import textwrap
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 
-from pytest_obsstack import CannotTell, Probe
+from pytest_obsstack import CannotTell, Probe, span
 from pytest_obsstack.options import GUIDE_PORTS
 
 Example = Callable[[Probe], Generator[None, None, None]]
@@ -20,6 +20,15 @@ Example = Callable[[Probe], Generator[None, None, None]]
 BROKEN_SETTLE_S = 0.3
 """How long to wait for an app that is broken on purpose, from which something never arrives."""
 GIVES_UP_S = 0.1
+
+IDS = (
+    "4bf92f3577b34da6a3ce929d0e0e4736",
+    "0af7651916cd43dd8448eb211c80319c",
+    "80e1afed08e019fc1110464cfa66635c",
+    "acce7a1c0ffee0000000000000000001",
+    "5759e988bd862e3fe1be46a994272793",
+)
+"""What stands in a page for ids, the trace's first."""
 
 WITHOUT_DSN: Mapping[str, str] = {"SENTRY_DSN": ""}
 EXPORTS_TO_NOBODY: Mapping[str, str] = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
@@ -73,6 +82,70 @@ def cannot_tell(obs: Probe) -> Generator[None, None, None]:
     obs.sentry.expect_no_issue("ValueError")
 
 
+def wrong_breadcrumbs(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/checkout?fail=1")
+    yield
+    event = obs.sentry.expect_event(type="PaymentError")
+    steps = [{"category": "user_action"}, {"category": "payment", "message": "Refused"}]
+    obs.sentry.expect_breadcrumbs(event, steps, exactly=True)
+
+
+def wrong_count(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    obs.get("/error")
+    yield
+    issue = obs.sentry.expect_issue("ValueError")
+    obs.sentry.expect_events(issue, count=1)
+
+
+def one_issue(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    obs.get("/sentry-test")
+    yield
+    obs.sentry.expect_same_issue(*obs.sentry.events())
+
+
+def wrong_order(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/log?level=info&message=order+received&level=warning&message=stock+is+low")
+    yield
+    obs.logs.expect_lines([{"line": "stock is low", "level": "WARNING"}, "order received"])
+
+
+def wrong_shape(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/chain")
+    yield
+    stock = span("GET /stock", service="stock", max_ms=2000)
+    call = span("GET", kind="client", children=[stock])
+    obs.traces.expect_trace(span("GET /chain", service="simple-app", children=[call]))
+
+
+def twice(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    obs.expect_exactly_once()
+
+
+def over_budget(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/chain")
+    yield
+    obs.traces.expect_span_count(max=2)
+
+
+def all_at_once(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/error")
+    yield
+    with obs.soft():
+        obs.sentry.expect_event(type="ValueError", tags={"endpoint": "/eror"})
+        obs.traces.expect_span("GET /error", status="error")
+        obs.logs.expect_line("Intentional error for testing", level="WARNING")
+
+
+def long_values(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/log", params={"level": "error", "message": "retrying, " * 20 + "gave up"})
+    yield
+    obs.sentry.expect_event(message="retrying, " * 20 + "went on")
+
+
 EXAMPLES: Mapping[str, tuple[Example, Mapping[str, str] | None]] = {
     "nearest-miss": (nearest_miss, None),
     "not-absent": (not_absent, None),
@@ -82,6 +155,15 @@ EXAMPLES: Mapping[str, tuple[Example, Mapping[str, str] | None]] = {
     "leak": (leak, None),
     "broken-hop": (broken_hop, EXPORTS_TO_NOBODY),
     "cannot-tell": (cannot_tell, WITHOUT_DSN),
+    "long-values": (long_values, None),
+    "wrong-breadcrumbs": (wrong_breadcrumbs, None),
+    "wrong-count": (wrong_count, None),
+    "one-issue": (one_issue, None),
+    "wrong-order": (wrong_order, None),
+    "wrong-shape": (wrong_shape, None),
+    "twice": (twice, None),
+    "over-budget": (over_budget, None),
+    "all-at-once": (all_at_once, None),
 }
 """The examples by section, each with the variables of an app of its own where it needs one."""
 
@@ -122,6 +204,15 @@ def _let_everything_arrive(obs: Probe, *, broken: bool) -> None:
                 raise
 
 
+def _told_apart(text: str, pattern: str, names: Sequence[str]) -> str:
+    """Each thing that the pattern finds with a name of its own, in the order of the text."""
+    found = dict.fromkeys(re.findall(pattern, text))
+    own = [name for name in found if name in IDS]
+    left = iter([name for name in names if name not in own])
+    named = {name: name if name in own else next(left) for name in found}
+    return re.sub(pattern, lambda match: named[match[0]], text)
+
+
 def normalised(text: str, obs: Probe) -> str:
     """Ids, ports, times and running counts as they might be in anybody's run."""
     endpoints = obs._context.stack.endpoints.to_json()
@@ -130,11 +221,13 @@ def normalised(text: str, obs: Probe) -> str:
             text = text.replace(url.removeprefix("http://"), f"127.0.0.1:{port}")
     instance = obs._context.app.instance
     text = text.replace(instance, "simple-app-main-1a2b3c") if instance else text
+    text = _told_apart(text.replace(obs.trace_id, IDS[0]), r"\b[0-9a-f]{32}\b", IDS)
+    text = _told_apart(text, r"(?<=/issues/)\d+(?=/)|(?<=\bissue )\d+(?=: event)", "123456789")
     for pattern, replacement in (
-        (r"\b[0-9a-f]{32}\b", "4bf92f3577b34da6a3ce929d0e0e4736"),
+        (r"\b[0-9a-f]{16}\b", "00f067aa0ba902b7"),
         (r"\b[0-9a-f]{8}…", "4bf92f35…"),
         (r"http://[0-9a-f]{4}…@", "http://8f0c…@"),
-        (r"/issues/\d+/", "/issues/1/"),
+        (r"\bfailures\.py:\d+", "test_orders.py:9"),
         (r"\bSIMPLE-APP-\w+", "SIMPLE-APP-1"),
         (r"\d+\.\d s \(\d+ polls?\)", "10.0 s (103 polls)"),
         (
