@@ -17,6 +17,7 @@ import pytest
 
 from docs.doctor import run_sections
 from docs.sections import filled
+from pytest_obsstack.endpoints import TrackerFlavour
 from pytest_obsstack.options import STARTED
 from pytest_obsstack.providers.app import free_port
 from pytest_obsstack.providers.embedded import EmbeddedControl
@@ -26,6 +27,7 @@ from pytest_obsstack.provision.doctor.checks import examine
 from pytest_obsstack.provision.doctor.choose import Given, choose
 from pytest_obsstack.provision.doctor.finding import Outcome
 from pytest_obsstack.provision.doctor.subject import Subject
+from tests.contract.tracker_servers import live_account, not_at_hand
 from tests.plugin.inner import Project
 
 PORTS = [name for name in STARTED["embedded"] if name != "app"]
@@ -78,7 +80,7 @@ def control(kept: tuple[Project, StackState]) -> Iterator[EmbeddedControl]:
 def troubles(project: Project, given: Given | None = None, **environ: str) -> dict[str, Outcome]:
     """The rows that are not well, by label; numbers of the collector's counters left out."""
     setup = choose(given or Given(), Home(project.home), environ)
-    with contextlib.closing(Subject(setup, timeout_s=1.0, environ=environ)) as subject:
+    with contextlib.closing(Subject(setup, timeout_s=5.0, environ=environ)) as subject:
         report = examine(subject)
     found = {}
     for each in report.findings:
@@ -500,4 +502,52 @@ def test_named_servers_are_looked_at_and_left_as_they_were(
     assert {label for label, found_ in of(found, "skipped").items() if found_ == why} == {
         "span sentry",
         "log",
+    }
+
+
+# ---- another tracker, where one is at hand
+
+
+REPORTS = ("event", "encoding", "transaction", "limits")
+PRODUCTS = {"bugsink": "Bugsink", "glitchtip": "GlitchTip"}
+OF_LIVE = {
+    "bugsink": {
+        "transaction": "Bugsink takes no transactions, and tells SDKs so",
+        "limits": "senders are told to hold back: transaction and span for 86400 s",
+    },
+    "glitchtip": {
+        "transaction": "accepted; GlitchTip does not show transactions by trace",
+        "limits": "none in 3 answers",
+    },
+}
+
+
+@pytest.mark.parametrize("flavour", ["bugsink", "glitchtip"])
+def test_a_live_tracker_in_which_all_is_well(flavour: TrackerFlavour, tmp_path: Path) -> None:
+    why_not = not_at_hand(flavour)
+    if why_not:
+        pytest.skip(why_not)
+    with live_account(flavour, tmp_path) as account:
+        made = account.set_up("doctor")
+        given = Given(
+            use=[f"sentry={account.url}"],
+            dsn=made.dsn,
+            allow_writes=True,
+            organization=made.organization,
+            project=made.project,
+            flavour=flavour,
+        )
+        environ = {"OBS_SENTRY_TOKEN": made.token or ""}
+        setup = choose(given, Home(tmp_path / "none"), environ)
+        with contextlib.closing(Subject(setup, timeout_s=20.0, environ=environ)) as subject:
+            report = examine(subject, ("reach", "api", "project", "key", *REPORTS))
+    assert {each.label: each.outcome.found for each in report.findings} == {
+        "reach dsn": f"answers at {account.url}",
+        "reach sentry": f"answers at {account.url}",
+        "api": f"{PRODUCTS[flavour]} lets the token look at the project's issues",
+        "project": f"{made.project}, project {made.project_id}, both by the DSN and by the API",
+        "key": f"the DSN's key is an active one of {made.project}",
+        "event": f"arrived in {PRODUCTS[flavour]}",
+        "encoding br": f"arrived in {PRODUCTS[flavour]}",
+        **OF_LIVE[flavour],
     }
