@@ -70,7 +70,7 @@ def test_a_service_that_never_answers(bench: Bench) -> None:
         answers=503,
         log=BROKEN_LOG,
     )
-    said = failure(bench, options=compose_options(start_timeout_s=0.5))
+    said = failure(bench, options=compose_options(start_timeout_s=6))
     assert said == text(
         f"""
         The service tempo did not become ready.
