@@ -68,5 +68,5 @@ class SessionHolder:
 
 OPTIONS = pytest.StashKey[Options]()
 SESSION = pytest.StashKey[SessionHolder]()
-OBSERVER = pytest.StashKey["ProbeObserver"]()
+OBSERVER: pytest.StashKey[ProbeObserver] = pytest.StashKey()
 """Who looks on while tests use their probes, if anybody does."""
