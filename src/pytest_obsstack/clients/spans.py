@@ -54,5 +54,12 @@ class SpanStore(Protocol):
     def span_texts(self, trace_id: str) -> Iterator[tuple[str, str]]:
         """What the store keeps of each span, whoever sent it: its name in messages, and JSON."""
 
+    def found_by(self, attribute: str, prefix: str, *, since_s: float) -> Sequence[tuple[str, str]]:
+        """The spans of any trace whose attribute holds a text that begins so.
+
+        As pairs: the attribute's text, of a list all of it, and the span's trace id. ``since_s``
+        (Unix seconds) is a time before which there are none.
+        """
+
     def trace_url(self, trace_id: str) -> str:
         """Where a person can look at the trace."""

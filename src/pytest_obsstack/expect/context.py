@@ -51,6 +51,8 @@ class AppFacts:
     """How long after a response Sentry's SDK sends its structured logs at the latest."""
     processes: int = 1
     """How many processes answer its requests, each an instance of its own."""
+    ready_path: str = "/health"
+    """What it was asked whether it is ready."""
 
 
 @dataclass
@@ -93,6 +95,10 @@ class Context:
     """By signal: how many requests there were when the end of the background work was seen."""
     background_ended_s: float = 0.0
     """When it was last seen (Unix seconds)."""
+    found_traces: dict[str, str] = field(default_factory=dict)
+    """The OpenTelemetry traces that undecided requests have begun, by the span id sent to them."""
+    traces_of_spans: dict[str, str] = field(default_factory=dict)
+    """The trace of each OpenTelemetry span that was looked at, by span id."""
     exchanges: Exchanges = field(default_factory=Exchanges)
     asserted: AssertedFacts = field(default_factory=AssertedFacts)
 

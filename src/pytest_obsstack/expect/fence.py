@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
 from pytest_obsstack.expect.collector_queue import waiting_in_collector
 from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.own_traces import is_known, lines_of_test, spans_of_test
 from pytest_obsstack.expect.sdk_queue import lost_in_queue
 from pytest_obsstack.expect.settled import Fenced, Settled, never_tells
 from pytest_obsstack.waiting import until
@@ -97,7 +98,7 @@ def _records_arrived(context: Context) -> Settled:
 
     def poll() -> bool | None:
         nonlocal missing
-        lines = context.clients.loki.lines_of_trace(context.trace_id, since_ns=context.since_ns)
+        lines = lines_of_test(context)
         for service in context.services():
             if service.last_log_line is None:
                 continue
@@ -145,7 +146,9 @@ def _fence(
         entries, calls = look()
         parents = {entry.parent_span_id for entry in entries}
         for exchange in context.answered:
-            if exchange.span_id not in parents:
+            if exchange.span_id not in parents and not (
+                signal == "spans" and is_known(context, exchange)
+            ):
                 missing = f"the {what} of {exchange.describe()} has not arrived{where}"
                 return None
         for call in calls:
@@ -168,7 +171,7 @@ def _transactions(context: Context) -> tuple[list[Span], list[Span]]:
 
 
 def _server_spans(context: Context, store: SpanStore) -> tuple[list[Span], list[Span]]:
-    spans = store.otlp_spans(context.trace_id)
+    spans = spans_of_test(context, store)
     calls = [span for span in spans if span.kind == "client"]
     return [span for span in spans if span.kind == "server"], _to_companions(context, calls)
 

@@ -14,6 +14,7 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.collector_queue import EXPORTERS
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.mismatch import plural
+from pytest_obsstack.expect.own_traces import lines_of_test, spans_of_test
 from pytest_obsstack.record.hops import Hop
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def _exporter_error(context: Context, exporter: str) -> str | None:
 
 def _spans_in(store: SpanStore, context: Context) -> Hop:
     try:
-        spans = store.otlp_spans(context.trace_id)
+        spans = spans_of_test(context, store)
     except ObsstackError as error:
         return unanswered(f"collector → {store.store_name}", store.store_name, error)
     return Hop(
@@ -167,7 +168,7 @@ def _spans_in(store: SpanStore, context: Context) -> Hop:
 
 def _lines_in_loki(context: Context) -> Hop:
     try:
-        lines = context.clients.loki.lines_of_trace(context.trace_id, since_ns=context.since_ns)
+        lines = lines_of_test(context)
     except ObsstackError as error:
         return unanswered("collector → Loki", "Loki", error)
     return Hop(

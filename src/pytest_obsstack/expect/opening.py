@@ -125,6 +125,7 @@ def app_facts(app: AppProcess) -> AppFacts:
         sentry_queue_size=spec.sentry_queue_size,
         sentry_log_delay_s=spec.sentry_log_delay_s,
         processes=_processes(app),
+        ready_path=spec.ready_path,
         log_lines=app.log_lines,
         # What the app calls them is what its spans tell.
         companions=tuple(

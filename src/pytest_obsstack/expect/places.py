@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.metric_fence import own_matcher
+from pytest_obsstack.expect.own_traces import lines_of_test, spans_of_test
 from pytest_obsstack.expect.sentry_hops import events_of_test
 from pytest_obsstack.expect.sentry_logs import logs_of_test
 
@@ -24,11 +25,12 @@ def places(context: Context) -> Iterator[tuple[str, str]]:
         for name, log, attributes in logs_of_test(context):
             yield f"{name} log", _json({**log.raw, **attributes})
     for store in context.clients.span_stores:
-        yield from store.span_texts(context.trace_id)
+        # Also those that undecided requests have begun.
+        spans_of_test(context, store)
+        for trace_id in (context.trace_id, *dict.fromkeys(context.found_traces.values())):
+            yield from store.span_texts(trace_id)
     if "logs" in have:
-        for entry in context.clients.loki.lines_of_trace(
-            context.trace_id, since_ns=context.since_ns
-        ):
+        for entry in lines_of_test(context):
             facts = {**entry.labels, **entry.structured_metadata}
             yield f"log line of {entry.labels.get('service_name')}", entry.line
             yield "labels and metadata of a log line", _json(facts)

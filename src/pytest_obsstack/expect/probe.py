@@ -12,10 +12,18 @@ from pytest_obsstack.expect.logs import LogExpectations
 from pytest_obsstack.expect.metrics import MetricExpectations
 from pytest_obsstack.expect.nowhere import expect_nowhere
 from pytest_obsstack.expect.once import expect_exactly_once
+from pytest_obsstack.expect.own_traces import request_id
+from pytest_obsstack.expect.sampling import (
+    Driver,
+    expect_decision_kept,
+    expect_every_request_traced,
+    expect_sampling_rate,
+)
 from pytest_obsstack.expect.sentry import SentryExpectations
 from pytest_obsstack.expect.soft import Expectations, SoftBlock
 from pytest_obsstack.expect.streaming import is_streamed
 from pytest_obsstack.expect.traces import TraceExpectations
+from pytest_obsstack.providers.app import REQUEST_ID_HEADER
 from pytest_obsstack.record.exchanges import Exchange
 
 if TYPE_CHECKING:
@@ -85,7 +93,7 @@ class Probe(Expectations):
                 handed_out=True,
             )
         )
-        return trace.headers()
+        return self._headers_of(trace)
 
     @property
     def env(self) -> Mapping[str, str]:
@@ -107,7 +115,10 @@ class Probe(Expectations):
     def undecided(self) -> Probe:
         """The same test and trace, but the app decides whether to sample.
 
-        Only Sentry's header can leave that open, so OpenTelemetry begins a trace of its own.
+        Only Sentry's header can leave that open, so OpenTelemetry begins a trace of its own. It is
+        found by the header ``X-Request-Id``, which instrumentations put on the request's span as
+        ``http.request.header.x_request_id`` (the app is told so by the variable
+        ``OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST``).
         """
         return Probe(
             self._context, self._client, decided=False, before_first=self._take_before_first()
@@ -130,7 +141,7 @@ class Probe(Expectations):
         if before_first is not None:
             before_first()
         trace = self._trace_of_request()
-        headers = {**trace.headers(), **(options.pop("headers", None) or {})}
+        headers = {**self._headers_of(trace), **(options.pop("headers", None) or {})}
         started_s = time.time()
         status: int | None = None
         streamed = False
@@ -193,6 +204,60 @@ class Probe(Expectations):
         __tracebackhide__ = True
         expect_exactly_once(self._context, kinds, allow)
 
+    def expect_every_request_traced(self, n: int = 20, *, path: str | None = None) -> None:
+        """Each of ``n`` requests whose sampling is left to the app has a transaction and a span.
+
+        They are sent now, each in a trace of its own, to ``path`` (by default that which tells
+        that the app is ready), and are not among the test's requests. Any ``traces_sample_rate``
+        below 1 fails. Raises ``AssertionError``, and ``CannotTell`` where arrival is not proven
+        settled.
+        """
+        __tracebackhide__ = True
+        expect_every_request_traced(self._driver(), n, path=path)
+
+    def expect_sampling_rate(
+        self,
+        rate: float,
+        *,
+        requests: int = 200,
+        confidence: float = 0.999,
+        path: str | None = None,
+        of: Literal["transactions", "spans"] = "transactions",
+    ) -> float:
+        """The observed share of sampled ``requests``, whose sampling is left to the app.
+
+        They are sent as those of ``expect_every_request_traced``. ``of`` says whose rate it is:
+        that of Sentry's SDK or that of OpenTelemetry's sampler. Fails where the exact binomial
+        interval (Clopper-Pearson) of that ``confidence`` does not have ``rate``: a right rate fails
+        once in a thousand runs at 0.999. Raises ``AssertionError``; ``CannotTell`` where arrival
+        is not proven settled.
+        """
+        __tracebackhide__ = True
+        return expect_sampling_rate(
+            self._driver(), rate, requests=requests, confidence=confidence, path=path, of=of
+        )
+
+    def expect_decision_kept(self, path: str) -> None:
+        """Every service keeps the sampling decision of the caller of a request to ``path``.
+
+        Two requests are sent: one whose caller says that it is not sampled, which must leave no
+        transaction and no span in any service, and one of this test, sampled, which must leave
+        spans of the app and of all services that it is known to call. Raises ``AssertionError``;
+        ``CannotTell`` where arrival is not proven settled.
+        """
+        __tracebackhide__ = True
+        expect_decision_kept(self._driver(), path)
+
+    def _driver(self) -> Driver:
+        def send(path: str, headers: Mapping[str, str]) -> None:
+            before_first = self._take_before_first()
+            if before_first is not None:
+                before_first()
+            self._client.get(self.url + path, headers=dict(headers))
+
+        decided = Probe(self._context, self._client)
+        return Driver(self._context, send, lambda path, more: decided.get(path, headers=more))
+
     def expect_background_end(
         self, *, transaction: Any = None, span: Any = None, line: Any = None
     ) -> None:
@@ -251,6 +316,12 @@ class Probe(Expectations):
                 ),
             )
         ]
+
+    def _headers_of(self, trace: TraceContext) -> dict[str, str]:
+        headers = trace.headers()
+        if not self._decided:
+            headers[REQUEST_ID_HEADER] = request_id(self._context, trace.span_id)
+        return headers
 
     def _trace_of_request(self) -> TraceContext:
         """The test's trace with a span id of its own: it tells one request's server span."""

@@ -11,6 +11,7 @@ from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.fence import spans_settled
 from pytest_obsstack.expect.hops import span_hops
 from pytest_obsstack.expect.matching import NOT_GIVEN, given
+from pytest_obsstack.expect.own_traces import spans_of_test, whole_span
 from pytest_obsstack.expect.question import Question
 from pytest_obsstack.expect.shape_report import fit_of, shortfall_of
 from pytest_obsstack.expect.soft import Expectations
@@ -96,6 +97,9 @@ class TraceExpectations(Expectations):
             else "No spans of the expected shape arrived",
             purpose="assert that there are no other spans" if exactly else None,
         )
+        children = [child for each in wanted for child in each.children]
+        if children:
+            self._context.asserted.add("span", "present", ["parent"])
         fits, _ = fit_of(shapes, spans, callers, exactly=exactly)
         found = [each.span for fit in fits for each in fit.walk()]
         return tuple(self._whole(span) for span in found if span is not None)
@@ -149,13 +153,13 @@ class TraceExpectations(Expectations):
         )
 
     def _fetch(self) -> Sequence[Span]:
-        return self._context.clients.traces.otlp_spans(self._context.trace_id)
+        return spans_of_test(self._context, self._context.clients.traces)
 
     def _fetch_whole(self) -> Sequence[Span]:
         return [self._whole(span) for span in self._fetch()]
 
     def _whole(self, span: Span) -> Span:
-        return self._context.clients.traces.whole(self._context.trace_id, span)
+        return whole_span(self._context, self._context.clients.traces, span)
 
     def _links(self) -> Sequence[str]:
         page = _page_in_grafana(self._context)

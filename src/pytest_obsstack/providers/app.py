@@ -24,6 +24,9 @@ _SHORT_DELAYS = {
     "OTEL_METRIC_EXPORT_TIMEOUT": "3000",
 }
 LOOPBACK = "127.0.0.1,localhost,::1"
+REQUEST_ID_HEADER = "X-Request-Id"
+"""Sent with requests whose sampling the app decides, and told to OpenTelemetry's instrumentations:
+they put it on the span of the request, which has a trace of its own then."""
 
 SIGNALS = frozenset({"errors", "spans", "logs", "metrics"})
 """What an app reports, unless its spec says otherwise."""
@@ -263,6 +266,7 @@ def told_variables(
         f"deployment.environment.name={spec.environment}",
         "SENTRY_ENVIRONMENT": spec.environment,
         **_SHORT_DELAYS,
+        "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": REQUEST_ID_HEADER,
     }
     if spec.release is not None:
         told["SENTRY_RELEASE"] = spec.release

@@ -79,6 +79,9 @@ class FakeSentry(Backend):
     attributes: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Those of a span or a log that no list shows, by its id."""
     logs: list[LogRow] = field(default_factory=list)
+    by_request: dict[str, str] = field(default_factory=dict)
+    """The trace of the span that carries a request id, by that."""
+    other_traces: dict[str, list[SpanRow]] = field(default_factory=dict)
     projects: set[str | None] = field(default_factory=set)
     """Those whose events were asked for."""
     url: str = "http://127.0.0.1:9000"
@@ -102,10 +105,18 @@ class FakeSentry(Backend):
 
     def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:
         self.asked()
-        return tuple(self.spans) if trace_id == TRACE else ()
+        return tuple(self.spans if trace_id == TRACE else self.other_traces.get(trace_id, ()))
+
+    def spans_by(self, attribute: str, query: str) -> tuple[Mapping[str, Any], ...]:
+        prefix = query.removeprefix(f"{attribute}:*").removesuffix("*")
+        return tuple(
+            {attribute: json.dumps([text]), "trace": trace_id}
+            for text, trace_id in self.by_request.items()
+            if text.startswith(prefix)
+        )
 
     def span_attributes(self, trace_id: str, row: SpanRow) -> Mapping[str, Any]:
-        assert trace_id == TRACE
+        assert trace_id == TRACE or trace_id in self.other_traces
         return self.attributes.get(row.span_id, {})
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
@@ -147,6 +158,7 @@ class FakeSentry(Backend):
 @dataclass
 class FakeLoki(Backend):
     lines: list[LogEntry] = field(default_factory=list)
+    other_traces: dict[str, list[LogEntry]] = field(default_factory=dict)
     url: str = "http://127.0.0.1:3100"
     since_ns: int = 0
     dropped: list[dict[str, Any]] | None = field(default_factory=list)
@@ -160,7 +172,7 @@ class FakeLoki(Backend):
     def lines_of_trace(self, trace_id: str, *, since_ns: int) -> tuple[LogEntry, ...]:
         self.asked()
         self.since_ns = since_ns
-        return tuple(self.lines) if trace_id == TRACE else ()
+        return tuple(self.lines if trace_id == TRACE else self.other_traces.get(trace_id, ()))
 
 
 @dataclass
@@ -168,11 +180,16 @@ class FakeTempo(Backend):
     """Holds one trace, ``TRACE``; a stack has it only after ``Bench.add_tempo``."""
 
     spans: list[TempoSpan] = field(default_factory=list)
+    by_request: dict[str, str] = field(default_factory=dict)
     store_name: str = "Tempo"
 
     def otlp_spans(self, trace_id: str) -> tuple[TempoSpan, ...]:
         self.asked()
         return tuple(self.spans) if trace_id == TRACE else ()
+
+    def found_by(self, attribute: str, prefix: str, *, since_s: float) -> Sequence[tuple[str, str]]:
+        assert (attribute, since_s > 0) == ("http.request.header.x_request_id", True)
+        return [pair for pair in self.by_request.items() if pair[0].startswith(prefix)]
 
     def whole(self, trace_id: str, span: Span) -> Span:
         assert trace_id == TRACE

@@ -262,6 +262,17 @@ class SentryClient:
         found = self._trace_rows("spans", explore.SPAN_FIELDS, trace_id, "precise.start_ts")
         return tuple(map(explore.parse_span_row, found))
 
+    def spans_by(self, attribute: str, query: str) -> tuple[Raw, ...]:
+        """``attribute``, ``id`` and ``trace`` of all spans that Sentry's search ``query`` finds."""
+        params = {
+            "dataset": "spans",
+            "field": ["id", "trace", attribute],
+            "query": query,
+            "per_page": MAX_PAGE_SIZE,
+        }
+        found = rows(self._api, self._org("events"), params)
+        return tuple(fields.mapping(row, "a row of dataset 'spans'") for row in found)
+
     def span_attributes(self, trace_id: str, row: explore.SpanRow) -> Raw:
         """All attributes of a span of the trace, the sender's own included.
 

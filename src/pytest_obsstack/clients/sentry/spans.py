@@ -42,6 +42,17 @@ class SentrySpanStore:
             own = {} if in_event else self._client.span_attributes(trace_id, row)
             yield f"Sentry span {row.name}", json.dumps({**row.raw, **own}, ensure_ascii=False)
 
+    def found_by(
+        self,
+        attribute: str,
+        prefix: str,
+        *,
+        since_s: float,  # noqa: ARG002 - Sentry's default period is longer than any test
+    ) -> list[tuple[str, str]]:
+        # A list, as of a header, is kept as the text of its JSON.
+        rows = self._client.spans_by(attribute, f"{attribute}:*{prefix}*")
+        return [(str(row[attribute]), str(row["trace"])) for row in rows]
+
     def trace_url(self, trace_id: str) -> str:
         return (
             f"{self._client.url}/api/0/organizations/{self._client.organization}/trace/{trace_id}/"

@@ -27,6 +27,10 @@ _BARE = frozenset('= "\\')
 """Characters that a value of logfmt must not have outside quotes."""
 
 
+_MOST_TRACES = 5000
+"""More than the requests of one test."""
+
+
 class TempoClient:
     """A server of Tempo's HTTP API, read-only; a ``SpanStore`` of all that it has taken.
 
@@ -155,6 +159,19 @@ class TempoClient:
     def span_texts(self, trace_id: str) -> Iterator[tuple[str, str]]:
         for span in self.otlp_spans(trace_id):
             yield f"Tempo span {span.name}", json.dumps(span.raw, ensure_ascii=False)
+
+    def found_by(self, attribute: str, prefix: str, *, since_s: float) -> list[tuple[str, str]]:
+        found = self.search(
+            f'{{ span."{attribute}" =~ "{prefix}.*" }}',
+            start_s=since_s,
+            end_s=time.time(),
+            limit=_MOST_TRACES,
+        )
+        return [
+            (str(span.attributes.get(attribute)), trace.trace_id)
+            for trace in found
+            for span in trace.spans
+        ]
 
     def trace_url(self, trace_id: str) -> str:
         return f"{self.url}/api/v2/traces/{trace_id}"
