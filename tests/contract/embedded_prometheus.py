@@ -31,9 +31,15 @@ class EmbeddedPrometheus:
 
 
 @contextmanager
-def running_embedded(scrape_configs: Sequence[dict[str, Any]] = ()) -> Iterator[EmbeddedPrometheus]:
-    """Served from a thread of its own; stopped at the end of the block."""
-    settings = PrometheusSettings.from_json({"scrape_configs": list(scrape_configs)})
+def running_embedded(
+    scrape_configs: Sequence[dict[str, Any]] = (), **given: Any
+) -> Iterator[EmbeddedPrometheus]:
+    """Served from a thread of its own; stopped at the end of the block.
+
+    ``given`` are other settings, as JSON.
+    """
+    document = {"scrape_configs": list(scrape_configs), **given}
+    settings = PrometheusSettings.from_json(document)
     server = PrometheusServer(settings, Journal(None))
     listener = Listener("127.0.0.1", PortWish())
     loop = asyncio.new_event_loop()

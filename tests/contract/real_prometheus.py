@@ -49,9 +49,12 @@ def running_prometheus(
     scrape_configs: Sequence[Mapping[str, Any]] = (),
     *,
     scrape_interval: str = "100ms",
+    settings: Mapping[str, Any] | None = None,
+    flags: Sequence[str] = (),
 ) -> Iterator[RealPrometheus]:
     """A Prometheus that is ready; ``scrape_configs`` as in its own configuration file.
 
+    ``settings`` are other sections of that file; those of ``global`` are added to its own.
     ``folder`` takes its configuration, its storage and its log. Raises ``RuntimeError`` with the
     log where it does not become ready.
     """
@@ -59,8 +62,10 @@ def running_prometheus(
     if binary is None:
         raise RuntimeError("no Prometheus: set OBSSTACK_PROMETHEUS_BIN to the path of one")
     # JSON is YAML.
-    settings = {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval}
-    config = {"global": settings, "scrape_configs": list(scrape_configs)}
+    more = dict(settings or {})
+    own = {"scrape_interval": scrape_interval, "scrape_timeout": scrape_interval}
+    everywhere = {**own, **more.pop("global", {})}
+    config = {"global": everywhere, "scrape_configs": list(scrape_configs), **more}
     (folder / "prometheus.yml").write_text(json.dumps(config))
     port = _free_port()
     command = [
@@ -69,6 +74,7 @@ def running_prometheus(
         f"--storage.tsdb.path={folder / 'data'}",
         f"--web.listen-address=127.0.0.1:{port}",
         *_FLAGS,
+        *flags,
     ]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)

@@ -1,4 +1,4 @@
-"""Alert rules of Prometheus: an error rate fires and is resolved, and what is no reason does not."""
+"""Alert rules of Prometheus: an error rate fires and is resolved; good requests fire nothing."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from pytest_obsstack.embedded.prometheus.model import (
     without_name,
 )
 from pytest_obsstack.embedded.prometheus.rules.files import AlertingConfig
-from pytest_obsstack.embedded.prometheus.rules.template import AlertData, Template, TemplateError
+from pytest_obsstack.embedded.prometheus.rules.template import AlertData, ExpansionError, Template
 
 AlertState = Literal["inactive", "pending", "firing"]
 ALERT_NAME = "alertname"
@@ -131,8 +131,8 @@ class AlertingRule:
     def _expanded(self, template: Template, data: AlertData) -> str:
         try:
             return template.expand(data)
-        except TemplateError as error:
-            return f"<error expanding template: {error}>"
+        except ExpansionError as error:
+            return error.text(self.config.name)
 
     def _move_on(self, alert: Alert, at_ms: int, *, holds: bool) -> bool:
         """Change the alert's state by whether its condition holds; whether it is still active."""

@@ -123,7 +123,7 @@ def _group_json(group: Group, rules: Sequence[RunningRule], *, with_alerts: bool
         "name": group.config.name,
         "file": group.config.file,
         "rules": [_rule_json(running, with_alerts=with_alerts) for running in rules],
-        "interval": group.interval_ms / 1000,
+        "interval": _seconds(group.interval_ms),
         "limit": group.config.limit,
         "evaluationTime": group.took_s,
         "lastEvaluation": _time(group.began_ns),
@@ -136,8 +136,8 @@ def _rule_json(running: RunningRule, *, with_alerts: bool) -> dict[str, Any]:
     if isinstance(rule, AlertingRule):
         document |= {
             "state": rule.state,
-            "duration": rule.config.for_ms / 1000,
-            "keepFiringFor": rule.config.keep_firing_for_ms / 1000,
+            "duration": _seconds(rule.config.for_ms),
+            "keepFiringFor": _seconds(rule.config.keep_firing_for_ms),
             "labels": {name: text.source for name, text in rule.config.labels},
             "annotations": {name: text.source for name, text in rule.config.annotations},
             "alerts": [_alert_json(alert) for alert in rule.shown()] if with_alerts else [],
@@ -164,6 +164,11 @@ def _alert_json(alert: Alert) -> dict[str, Any]:
     if alert.keep_firing_since_ms is not None:
         document["keepFiringSince"] = rfc3339_nano(alert.keep_firing_since_ms * 10**6)
     return {**document, "value": scientific(alert.value)}
+
+
+def _seconds(milliseconds: int) -> float:
+    """A whole number where it is one, as Go writes it."""
+    return milliseconds // 1000 if milliseconds % 1000 == 0 else milliseconds / 1000
 
 
 def _time(at_ns: int | None) -> str:

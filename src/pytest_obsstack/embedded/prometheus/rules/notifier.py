@@ -35,8 +35,9 @@ def notification(
 ) -> Notification:
     """The alert in Alertmanager's form; external labels do not replace the alert's own."""
     ends_ms = alert.valid_until_ms if alert.resolved_at_ms is None else alert.resolved_at_ms
+    annotations = {"annotations": dict(alert.annotations)} if alert.annotations else {}
     return {
-        "annotations": dict(alert.annotations),
+        **annotations,
         "endsAt": rfc3339_millis(ends_ms or 0),
         "startsAt": rfc3339_millis(alert.fired_at_ms or 0),
         "generatorURL": f"{external_url}/graph?g0.expr={quote_plus(expr)}&g0.tab=1",

@@ -29,8 +29,33 @@ _UP = ("k", "M", "G", "T", "P", "E", "Z", "Y")
 _DOWN = ("m", "u", "n", "p", "f", "a", "z", "y")
 
 
+_PREFIX = (
+    "{{$labels := .Labels}}{{$externalLabels := .ExternalLabels}}"
+    "{{$externalURL := .ExternalURL}}{{$value := .Value}}"
+)
+"""What Prometheus puts before each text; the places in its messages count it."""
+
+
 class TemplateError(Exception):
     """A text that is no template, or one that this server does not understand."""
+
+
+class ExpansionError(Exception):
+    """A function that failed on its value, at a place of the text."""
+
+    def __init__(self, function: str, place: str, reason: str) -> None:
+        super().__init__(reason)
+        self.function = function
+        self.place = place
+
+    def text(self, alert: str) -> str:
+        """What Prometheus puts into the alert, in the place of the text."""
+        name = f"__alert_{alert}"
+        return (
+            f"<error expanding template: error executing template {name}: "
+            f"template: {name}:{self.place}: executing {quote(name)} at <{self.function}>: "
+            f"error calling {self.function}: {self}>"
+        )
 
 
 @dataclass(frozen=True)
@@ -56,7 +81,7 @@ class Template:
         self._parts()
 
     def expand(self, data: AlertData) -> str:
-        """The text for one alert; raises ``TemplateError`` as Prometheus puts it into the text."""
+        """The text for one alert; raises ``ExpansionError``."""
         return "".join(part(data) for part in self._parts())
 
     def _parts(self) -> list[_Part]:
@@ -66,7 +91,7 @@ class Template:
             text = self.source[position : match.start()]
             text = text.lstrip() if trim else text
             parts.append(_literal(text.rstrip() if match["trim_left"] else text))
-            parts.append(_action(match["code"].strip()))
+            parts.append(_action(match["code"].strip(), self.source, match.start("code")))
             position, trim = match.end(), match["trim_right"] is not None
         rest = self.source[position:]
         if "{{" in rest:
@@ -79,7 +104,7 @@ def _literal(text: str) -> _Part:
     return lambda _: text
 
 
-def _action(code: str) -> _Part:
+def _action(code: str, source: str, start: int) -> _Part:
     operand, *functions = (part.strip() for part in code.split("|"))
     if not all(name in _FUNCTIONS for name in functions):
         raise _refused(code)
@@ -88,7 +113,12 @@ def _action(code: str) -> _Part:
     def part(data: AlertData) -> str:
         result = value(data)
         for name in functions:
-            result = _FUNCTIONS[name](_number(result))
+            try:
+                number = _number(result)
+            except ValueError as error:
+                place = _place(source, source.index(name, start + code.index("|")))
+                raise ExpansionError(name, place, str(error)) from None
+            result = _FUNCTIONS[name](number)
         return general_float(result) if isinstance(result, float) else result
 
     return part
@@ -123,7 +153,14 @@ def _number(value: str | float) -> float:
     try:
         return parse_float(value)
     except ValueError:
-        raise TemplateError(f"strconv.ParseFloat: parsing {quote(value)}: invalid syntax") from None
+        raise ValueError(f"strconv.ParseFloat: parsing {quote(value)}: invalid syntax") from None
+
+
+def _place(source: str, position: int) -> str:
+    """Line and column (from 0) as Go's templates count them."""
+    text = _PREFIX + source[:position]
+    line, column = text.count("\n") + 1, len(text) - (text.rfind("\n") + 1)
+    return f"{line}:{column}"
 
 
 def _four_digits(value: float) -> str:

@@ -136,5 +136,7 @@ def test_a_template_that_fails_is_told_in_the_text() -> None:
     bench.put(0, "errors", 5, job="shop")
     (fired,) = bench.evaluate(0)
     assert fired.annotations["text"] == (
-        '<error expanding template: strconv.ParseFloat: parsing "shop": invalid syntax>'
+        "<error expanding template: error executing template __alert_High: template: "
+        '__alert_High:1:129: executing "__alert_High" at <humanize>: error calling humanize: '
+        'strconv.ParseFloat: parsing "shop": invalid syntax>'
     )

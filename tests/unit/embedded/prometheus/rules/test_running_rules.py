@@ -150,6 +150,7 @@ def test_an_alert_is_delivered_when_it_fires_and_when_it_is_resolved() -> None:
                 "value": "5e+00",
             }
             assert (await prom.get("alerts"))["alerts"] == []
+            await until(lambda: prom.server.status()["alertmanagers"][0]["sent"] == 2)
             assert prom.server.status()["alertmanagers"] == [
                 {
                     "url": f"{prom.alertmanager.listener.url}/api/v2/alerts",

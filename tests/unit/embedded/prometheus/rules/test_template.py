@@ -6,7 +6,12 @@ import math
 
 import pytest
 
-from pytest_obsstack.embedded.prometheus.rules.template import AlertData, Template, TemplateError
+from pytest_obsstack.embedded.prometheus.rules.template import (
+    AlertData,
+    ExpansionError,
+    Template,
+    TemplateError,
+)
 
 
 def expanded(source: str, value: float = 0.0) -> str:
@@ -82,6 +87,13 @@ def test_what_is_more_is_refused_by_name(code: str) -> None:
 
 
 def test_a_label_that_is_no_number_cannot_be_made_readable() -> None:
-    with pytest.raises(TemplateError) as raised:
+    with pytest.raises(ExpansionError) as raised:
         expanded("{{ $labels.job | humanize }}")
-    assert str(raised.value) == 'strconv.ParseFloat: parsing "shop": invalid syntax'
+    assert raised.value.text("Busy") == (
+        "<error expanding template: error executing template __alert_Busy: template: "
+        '__alert_Busy:1:129: executing "__alert_Busy" at <humanize>: error calling humanize: '
+        'strconv.ParseFloat: parsing "shop": invalid syntax>'
+    )
+    with pytest.raises(ExpansionError) as raised:
+        expanded("two\nlines {{ $labels.job | humanize }}")
+    assert raised.value.place == "2:23"
