@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -110,11 +110,16 @@ def _context_removed(active: Active, event: dict[str, Any]) -> str:
     return ", ".join(gone)
 
 
-def _removed(name: str) -> Change:
-    def change(_: Active, event: dict[str, Any]) -> str:
-        return name if event.pop(name, None) else ""
+def _user_removed(_: Active, event: dict[str, Any]) -> str:
+    return "user" if event.pop("user", None) else ""
 
-    return change
+
+def _breadcrumbs_removed(_: Active, event: dict[str, Any]) -> str:
+    # SDKs send an empty list, too, which is no loss.
+    if not _values(event, "breadcrumbs"):
+        return ""
+    del event["breadcrumbs"]
+    return "breadcrumbs"
 
 
 def _stack_trace_removed(_: Active, event: dict[str, Any]) -> str:
@@ -152,8 +157,8 @@ def _secret_left_in(active: Active, event: dict[str, Any]) -> str:
 
 _CHANGES: Mapping[str, Change] = {
     "tag removed": _tag_removed,
-    "breadcrumbs removed": _removed("breadcrumbs"),
-    "user removed": _removed("user"),
+    "breadcrumbs removed": _breadcrumbs_removed,
+    "user removed": _user_removed,
     "context removed": _context_removed,
     "stack trace removed": _stack_trace_removed,
     "environment changed": _environment_changed,
@@ -175,7 +180,7 @@ def _trace_context(event: Mapping[str, Any]) -> dict[str, Any] | None:
     return trace if isinstance(trace, dict) and isinstance(trace.get("trace_id"), str) else None
 
 
-def _values(event: Mapping[str, Any], name: str) -> Iterable[dict[str, Any]]:
+def _values(event: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     holder = event.get(name)
     values = holder.get("values") if isinstance(holder, dict) else holder
     return [each for each in values if isinstance(each, dict)] if isinstance(values, list) else []

@@ -184,7 +184,7 @@ def test_everything_else_is_handed_on_as_it_came(body: bytes, signal: str) -> No
 )
 def test_where_there_is_nothing_to_remove_nothing_is_told(name: str) -> None:
     given = mutations(name)
-    bare = {"contexts": {"trace": {"trace_id": TRACE}}}
+    bare = {"contexts": {"trace": {"trace_id": TRACE}}, "breadcrumbs": {"values": []}}
     assert rewrite_envelope(envelope(bare), given) is None
     assert changed(given) == []
 
