@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -179,9 +180,15 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         return
     holder.close()
     if holder.used and not holder.is_worker:
+        from pytest_obsstack.errors import ObsstackError
         from pytest_obsstack.provision.ending import end_run
 
-        end_run(holder.run, keep_logs=holder.failed)
+        try:
+            end_run(holder.run, keep_logs=holder.failed)
+        except ObsstackError as error:
+            # The summary is written and the terminal reporter gone; what removes the stack when
+            # pytest has ended tries once more.
+            sys.stderr.write(f"\nobsstack: {error}\n")
 
 
 def _uses_stack(item: pytest.Item) -> bool:

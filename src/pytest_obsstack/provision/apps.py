@@ -154,7 +154,9 @@ class Apps:
             fixed_port="app" in self._options.port,
         )
         app.reaches = self._network.endpoints_inside(state.endpoints)
-        running = app.left_running()
+        port = state.compose.ports["APP_PORT"]
+        met = port == self._options.port.get("app", GUIDE_PORTS["app"])
+        running = replace(app.left_running(), wish_met=met or not keep)
         for path in (self._run.state_path, *([Home(self._options.home).kept_path] if keep else [])):
             write_state(path, state.with_app(running))
         return app
