@@ -21,14 +21,15 @@ BROKEN_SETTLE_S = 0.3
 """How long to wait for an app that is broken on purpose, from which something never arrives."""
 GIVES_UP_S = 0.1
 
+TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736"
 IDS = (
-    "4bf92f3577b34da6a3ce929d0e0e4736",
     "0af7651916cd43dd8448eb211c80319c",
     "80e1afed08e019fc1110464cfa66635c",
     "acce7a1c0ffee0000000000000000001",
     "5759e988bd862e3fe1be46a994272793",
 )
-"""What stands in a page for ids, the trace's first."""
+LINES = ("test_orders.py:9", "test_orders.py:11", "test_orders.py:13")
+"""What stands in a page for the test's trace id, for other ids, and for lines of a test."""
 
 WITHOUT_DSN: Mapping[str, str] = {"SENTRY_DSN": ""}
 EXPORTS_TO_NOBODY: Mapping[str, str] = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
@@ -204,12 +205,10 @@ def _let_everything_arrive(obs: Probe, *, broken: bool) -> None:
                 raise
 
 
-def _told_apart(text: str, pattern: str, names: Sequence[str]) -> str:
+def _told_apart(text: str, pattern: str, known: Mapping[str, str], names: Sequence[str]) -> str:
     """Each thing that the pattern finds with a name of its own, in the order of the text."""
-    found = dict.fromkeys(re.findall(pattern, text))
-    own = [name for name in found if name in IDS]
-    left = iter([name for name in names if name not in own])
-    named = {name: name if name in own else next(left) for name in found}
+    unknown = [name for name in dict.fromkeys(re.findall(pattern, text)) if name not in known]
+    named = {**known, **dict(zip(unknown, names, strict=False))}
     return re.sub(pattern, lambda match: named[match[0]], text)
 
 
@@ -221,13 +220,13 @@ def normalised(text: str, obs: Probe) -> str:
             text = text.replace(url.removeprefix("http://"), f"127.0.0.1:{port}")
     instance = obs._context.app.instance
     text = text.replace(instance, "simple-app-main-1a2b3c") if instance else text
-    text = _told_apart(text.replace(obs.trace_id, IDS[0]), r"\b[0-9a-f]{32}\b", IDS)
-    text = _told_apart(text, r"(?<=/issues/)\d+(?=/)|(?<=\bissue )\d+(?=: event)", "123456789")
+    text = _told_apart(text, r"\b[0-9a-f]{32}\b", {obs.trace_id: TRACE_ID}, IDS)
+    text = _told_apart(text, r"(?<=/issues/)\d+(?=/)|(?<=\bissue )\d+(?=: event)", {}, "123456789")
+    text = _told_apart(text, r"\bfailures\.py:\d+", {}, LINES)
     for pattern, replacement in (
         (r"\b[0-9a-f]{16}\b", "00f067aa0ba902b7"),
         (r"\b[0-9a-f]{8}…", "4bf92f35…"),
         (r"http://[0-9a-f]{4}…@", "http://8f0c…@"),
-        (r"\bfailures\.py:\d+", "test_orders.py:9"),
         (r"\bSIMPLE-APP-\w+", "SIMPLE-APP-1"),
         (r"\d+\.\d s \(\d+ polls?\)", "10.0 s (103 polls)"),
         (

@@ -100,6 +100,9 @@ class TraceExpectations(Expectations):
         children = [child for each in wanted for child in each.children]
         if children:
             self._context.asserted.add("span", "present", ["parent"])
+        children = [child for each in wanted for child in each.children]
+        if children:
+            self._context.asserted.add("span", "present", ["parent"])
         fits, _ = fit_of(shapes, spans, callers, exactly=exactly)
         found = [each.span for fit in fits for each in fit.walk()]
         return tuple(self._whole(span) for span in found if span is not None)
