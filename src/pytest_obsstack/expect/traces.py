@@ -97,11 +97,7 @@ class TraceExpectations(Expectations):
             else "No spans of the expected shape arrived",
             purpose="assert that there are no other spans" if exactly else None,
         )
-        children = [child for each in wanted for child in each.children]
-        if children:
-            self._context.asserted.add("span", "present", ["parent"])
-        children = [child for each in wanted for child in each.children]
-        if children:
+        if any(each.children for each in wanted):
             self._context.asserted.add("span", "present", ["parent"])
         fits, _ = fit_of(shapes, spans, callers, exactly=exactly)
         found = [each.span for fit in fits for each in fit.walk()]
