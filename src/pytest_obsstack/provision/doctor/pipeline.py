@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pytest_obsstack.clients.collector import SIGNALS, CollectorReading, Counts, Signal
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.provision.doctor.finding import Outcome, Skip, fail, ok, warn
-from pytest_obsstack.provision.doctor.probe import Server, probe
+from pytest_obsstack.provision.doctor.probe import Probe, Server, probe
 from pytest_obsstack.provision.doctor.subject import Subject
 
 if TYPE_CHECKING:
@@ -21,21 +21,38 @@ _NOUNS: dict[Signal, str] = {
     "log_records": "log record",
 }
 _MAX_SHOWN = 3
+_HEALTH_PORT = 13133
+"""Where the extension listens by default."""
+_HEALTHY = "the collector says that it is healthy"
 
 
 def health(subject: Subject) -> Outcome:
     """What the collector's extension ``health_check`` says, else its metrics page."""
     url = subject.setup.health_url
     if url is None:
-        subject.collector.reading()
-        return ok("the collector's own metrics can be read; health_check is not known here")
-    server = Server("health", "the collector", url, url)
-    answer = probe(server, resolve=subject.resolve, transport=subject.transport)
+        return _unnamed_health(subject)
+    answer = _ask(subject, url)
     if answer.failure is not None:
         return fail(answer.failure.found, answer.failure.do)
     if answer.status != 200:
         return fail(f"{url} is answered {answer.status}: {answer.text}", "see the collector's log")
-    return ok("the collector says that it is healthy", took_s=answer.took_s)
+    return ok(_HEALTHY, took_s=answer.took_s)
+
+
+def _unnamed_health(subject: Subject) -> Outcome:
+    """Where nobody has said that there is such an extension, it is no failure if there is none."""
+    endpoint = subject.endpoints.collector
+    if endpoint is not None and endpoint.telemetry_url is None:
+        answer = _ask(subject, subject.collector_at(_HEALTH_PORT, "/"))
+        if answer.status == 200 and "Server available" in answer.text:
+            return ok(_HEALTHY, took_s=answer.took_s)
+    subject.collector.reading()
+    return ok("its own metrics can be read; the extension health_check is not known here")
+
+
+def _ask(subject: Subject, url: str) -> Probe:
+    server = Server("health", "the collector", url, url)
+    return probe(server, resolve=subject.resolve, transport=subject.transport)
 
 
 def signals(_: Subject) -> Sequence[str]:

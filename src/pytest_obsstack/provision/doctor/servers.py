@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pytest_obsstack.provision.doctor.finding import Outcome, Skip, fail, ok, warn
@@ -14,6 +15,8 @@ CERTIFICATE_WARN_S = 14 * 86400.0
 
 _IS_OTLP = (400, 401, 403, 405, 415)
 """What an OTLP receiver may answer to a GET: it takes POST alone."""
+_SPEAKS_TLS = re.compile("(?i)plain HTTP request was sent to HTTPS|HTTP request to an HTTPS server")
+"""What nginx, and servers written in Go, answer at a port of TLS."""
 
 
 def components(subject: Subject) -> Sequence[str]:
@@ -55,6 +58,8 @@ def reach(subject: Subject, component: str) -> Outcome:
             f"{answered}, a redirect to {answer.location}",
             "name the address that it redirects to: a sender's POST is not repeated there",
         )
+    if status == 400 and _SPEAKS_TLS.search(answer.text):
+        return fail(f"{server.host}:{server.port} speaks TLS, not plain HTTP", "write https://")
     if status >= 500:
         text = f": {answer.text}" if answer.text else ""
         return fail(f"{answered}{text}", f"wait until {server.product} is ready, or see its log")

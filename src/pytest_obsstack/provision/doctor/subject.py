@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
@@ -20,6 +20,7 @@ from pytest_obsstack.clients.sentry.open import open_tracker
 from pytest_obsstack.clients.sentry.tracker import Tracker
 from pytest_obsstack.clients.tempo.client import TempoClient
 from pytest_obsstack.endpoints import Endpoints
+from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.provision.doctor.finding import Skip
 from pytest_obsstack.provision.doctor.probe import Probe, Resolve, Server, probe, resolve
 from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
@@ -35,6 +36,10 @@ _PRODUCTS = {
     "glitchtip": "GlitchTip",
     "bugsink": "Bugsink",
 }
+
+_TELEMETRY_PORT = 8888
+"""Where a collector exposes its own metrics by default."""
+_GUESS_TIMEOUT_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -199,13 +204,26 @@ class Subject:
 
     @cached_property
     def collector(self) -> CollectorClient:
-        """Its own metrics; ``Skip`` where they are not known."""
+        """Its own metrics; ``Skip`` where nobody has said where they are, nor are they there."""
         endpoint = self.endpoints.collector
         if endpoint is None:
             raise Skip("no collector is known")
-        if endpoint.telemetry_url is None:
-            raise Skip("the URL of the collector's own metrics is not known")
-        return CollectorClient(endpoint, transport=self.transport)
+        if endpoint.telemetry_url is not None:
+            return CollectorClient(endpoint, transport=self.transport)
+        usual = self.collector_at(_TELEMETRY_PORT, "/metrics")
+        found = replace(endpoint, telemetry_url=usual)
+        client = CollectorClient(found, timeout_s=_GUESS_TIMEOUT_S, transport=self.transport)
+        if self.once("telemetry", lambda: _answers(client)):
+            return client
+        client.close()
+        raise Skip(f"the collector's own metrics are not at {usual}, and not known elsewhere")
+
+    def collector_at(self, port: int, path: str) -> str:
+        """An address of the collector's host; ``Skip`` where there is no collector."""
+        if self.endpoints.collector is None:
+            raise Skip("no collector is known")
+        host = urlsplit(self.endpoints.collector.otlp_url).hostname or ""
+        return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
     @property
     def span_stores(self) -> tuple[str, ...]:
@@ -274,6 +292,14 @@ class Subject:
         # Short words would tear holes into plain text: "admin" is no secret.
         real = {secret for secret in found if secret and len(secret) > 5}
         return tuple(sorted(real, key=len, reverse=True))
+
+
+def _answers(client: CollectorClient) -> bool:
+    try:
+        client.reading()
+    except ObsstackError:
+        return False
+    return True
 
 
 def _server(

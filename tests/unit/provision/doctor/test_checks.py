@@ -41,7 +41,7 @@ ALL_WELL = {
     "span tempo": "arrived in Tempo",
     "log": "arrived in Loki",
     "metric": "arrived in Prometheus",
-    "health": "the collector's own metrics can be read; health_check is not known here",
+    "health": "its own metrics can be read; the extension health_check is not known here",
     "pipeline spans": "accepted 1 span, refused 0; otlp_http/tempo sent 1, lost 0",
     "pipeline metric_points": "accepted 1 metric point, refused 0; prometheus sent 1, lost 0",
     "pipeline log_records": "accepted 1 log record, refused 0; otlp_http/loki sent 1, lost 0",

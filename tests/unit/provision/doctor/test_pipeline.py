@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -127,6 +128,43 @@ def test_the_health_check_of_the_collector_is_asked(
     url = "http://collector.test:13133/"
     world.on(f"GET {url}", answer)
     assert row(world.subject(health_url=url), "health") == expected
+
+
+def attached(world: World) -> dict[str, Outcome]:
+    """The rows of a collector of which nothing but OTLP is known."""
+    endpoints = world.subject().endpoints
+    assert endpoints.collector is not None
+    collector = replace(endpoints.collector, telemetry_url=None)
+    subject = world.subject(endpoints=replace(endpoints, collector=collector))
+    return rows(subject, "health", "pipeline")
+
+
+def test_of_an_attached_collector_the_usual_ports_are_tried() -> None:
+    world = World()
+    answer = {"status": "Server available", "upSince": "2027-01-15T07:00:00Z", "uptime": "1h0m0s"}
+    world.on("GET http://collector.test:13133/", httpx.Response(200, json=answer))
+    found = attached(world)
+    assert found["health"] == Outcome("ok", "the collector says that it is healthy")
+    assert found["pipeline spans"] == Outcome(
+        "ok", "accepted 0 spans, refused 0; otlp_http/tempo sent 0, lost 0"
+    )
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.ConnectError("refused"), httpx.Response(200, text="<html>a notebook</html>")]
+)
+def test_what_is_not_at_its_usual_port_is_not_known(answer: httpx.Response | Exception) -> None:
+    world = World()
+    world.on("GET http://collector.test:(8888/metrics|13133/)", answer)
+    found = attached(world)
+    why = (
+        "the collector's own metrics are not at http://collector.test:8888/metrics, and not known "
+        "elsewhere"
+    )
+    labels = ("health", "pipeline spans", "pipeline metric_points", "pipeline log_records")
+    assert found == dict.fromkeys(labels, Outcome("skipped", why))
+    # Asked once, however many rows it concerns.
+    assert len(world.sent("GET http://collector.test:8888/metrics")) == 1
 
 
 # ---- Prometheus

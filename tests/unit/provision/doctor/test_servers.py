@@ -76,6 +76,20 @@ def reach(world: World, component: str) -> Outcome:
             ),
         ),
         (
+            "dsn",
+            "OPTIONS .*",
+            httpx.Response(400, text="Client sent an HTTP request to an HTTPS server."),
+            Outcome("fail", "sentry.test:9000 speaks TLS, not plain HTTP", "write https://"),
+        ),
+        (
+            "loki",
+            READY,
+            httpx.Response(
+                400, text="<center>The plain HTTP request was sent to HTTPS port</center>"
+            ),
+            Outcome("fail", "loki.test:3100 speaks TLS, not plain HTTP", "write https://"),
+        ),
+        (
             "collector",
             "GET http://collector.test:4318/v1/traces",
             httpx.Response(404),
