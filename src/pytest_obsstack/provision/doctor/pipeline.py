@@ -184,17 +184,24 @@ def remembered_counts(subject: Subject) -> CollectorReading | None:
     return subject.once("counts", lambda: None) if subject.has("counts") else None
 
 
-def losses(subject: Subject, signal: Signal) -> str:
-    """Which exporters have lost how much since then; empty where none has."""
+def losses(subject: Subject, signal: Signal, backend: str) -> str:
+    """Which exporters have lost how much since then; empty where none has.
+
+    Of several for one signal those count that are named after the backend, if any is.
+    """
     earlier = remembered_counts(subject)
-    return "" if earlier is None else _losses(subject.collector.reading() - earlier, signal)
+    if earlier is None:
+        return ""
+    return _losses(subject.collector.reading() - earlier, signal, backend.lower())
 
 
-def _losses(since: CollectorReading, signal: Signal) -> str:
+def _losses(since: CollectorReading, signal: Signal, backend: str = "") -> str:
+    exporters = {name: counts for (name, own), counts in since.exporters.items() if own == signal}
+    named = {name: counts for name, counts in exporters.items() if backend in name.lower()}
     return ", ".join(
         f"{name} lost {_count(_lost(counts), signal)}"
-        for (name, own), counts in sorted(since.exporters.items())
-        if own == signal and _lost(counts)
+        for name, counts in sorted((named or exporters).items())
+        if _lost(counts)
     )
 
 

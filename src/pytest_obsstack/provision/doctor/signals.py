@@ -155,7 +155,7 @@ def _arrival(
 
 def _stopped(subject: Subject, sent: Sent, signal: Signal, backend: str) -> Outcome:
     answer = sent.answer
-    lost = _losses(subject, _COUNTED[signal])
+    lost = _losses(subject, _COUNTED[signal], backend)
     on_the_way = f"collector → {backend}"
     check = (
         f"correct endpoint and key of the exporter to {backend} in the collector's configuration, "
@@ -184,9 +184,9 @@ def _stopped(subject: Subject, sent: Sent, signal: Signal, backend: str) -> Outc
     )
 
 
-def _losses(subject: Subject, signal: Counted) -> str:
+def _losses(subject: Subject, signal: Counted, backend: str) -> str:
     """Which exporters have lost something since the canaries began; empty where none is known."""
     try:
-        return losses(subject, signal)
+        return losses(subject, signal, backend)
     except (Skip, ObsstackError):
         return ""

@@ -139,6 +139,37 @@ def test_of_two_stores_the_one_that_has_not_got_the_span_is_named() -> None:
     assert len(world.sent(f"{COLLECTOR}/traces")) == 1
 
 
+def test_what_the_exporter_to_one_store_loses_is_not_why_the_other_has_nothing() -> None:
+    world = World()
+    lost = [0]
+
+    def page(_: httpx.Request) -> httpx.Response:
+        name = "otelcol_exporter_send_failed_spans_total"
+        text = f'{name}{{exporter="otlp_http/tempo"}} {lost[0]}\n'
+        return httpx.Response(200, text=f'{text}{name}{{exporter="otlp_http/sentry"}} 0\n')
+
+    def take(_: httpx.Request) -> httpx.Response:
+        lost[0] += 1
+        return httpx.Response(200)
+
+    world.on("GET http://collector.test:8888/metrics", page)
+    world.on(f"{COLLECTOR}/traces", take)
+    found = rows(world.subject(), "span")
+    assert found["span tempo"] == Outcome(
+        "fail",
+        "the collector took it, but otlp_http/tempo lost 1 span",
+        EXPORTER_DO.format("Tempo"),
+        hop="collector → Tempo",
+    )
+    assert found["span sentry"] == Outcome(
+        "fail",
+        "the collector took it, but Sentry does not show it within 0.05 s",
+        "see the log of the collector and of Sentry; the collector may send to another Sentry than "
+        "this one, or late: look for longer with --timeout",
+        hop="collector → Sentry",
+    )
+
+
 def test_without_the_collectors_metrics_the_sender_alone_is_believed() -> None:
     world = World()
     world.on("GET http://collector.test:8888/metrics", httpx.ConnectError("refused"))
