@@ -12,6 +12,8 @@ from pytest_obsstack.record.hops import Hop, first_broken
 
 _LABEL_WIDTH = 9
 _TITLE_WIDTH = 300
+_LINE_WIDTH = 600
+"""Characters of a line that are shown at most; where long values differ is shown by itself."""
 _DIFFERENCES_SHOWN = 8
 
 
@@ -39,8 +41,8 @@ def fail(mismatch: Mismatch) -> NoReturn:
 def render(mismatch: Mismatch) -> str:
     """The message: a summary line and one labelled part after the other."""
     lines = [mismatch.summary]
-    lines += _part("expected", mismatch.expected)
-    lines += _part("found", mismatch.found)
+    lines += _part("expected", _lines_shortened(mismatch.expected))
+    lines += _part("found", _lines_shortened(mismatch.found))
     if mismatch.nearest is not None:
         lines += _part("nearest", shortened(mismatch.nearest.title, _TITLE_WIDTH))
         lines += [" " * 14 + text for text in _difference_lines(mismatch.nearest.differences)]
@@ -54,6 +56,10 @@ def render(mismatch: Mismatch) -> str:
     if mismatch.look:
         lines += _part("look", "  ·  ".join(mismatch.look))
     return "\n".join(lines)
+
+
+def _lines_shortened(text: str) -> str:
+    return "\n".join(shortened(line, _LINE_WIDTH) for line in text.splitlines())
 
 
 def _part(label: str, text: str) -> list[str]:

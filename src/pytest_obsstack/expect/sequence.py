@@ -47,9 +47,10 @@ class InOrder:
     def differences_of(self, actual: Any, path: str) -> list[FieldDifference]:
         if not isinstance(actual, (list, tuple)):
             return [FieldDifference(path, self, actual)]
-        rows = align(self.wanted, actual)
-        if not any(map(self._is_wrong, rows)):
+        places = self.places(actual)
+        if len(places) == len(self.wanted) == (len(actual) if self.exactly else len(places)):
             return []
+        rows = align(self.wanted, actual)
         return [FieldDifference(path, self, actual, tuple(self._side_by_side(rows, actual)))]
 
     def describe(self) -> str:
@@ -57,10 +58,14 @@ class InOrder:
         return f"{'exactly ' if self.exactly else ''}{items or 'none'}"
 
     def places(self, actual: Sequence[Fields]) -> list[int]:
-        """Where those that were expected are in a sequence that has them."""
-        return [
-            row.found for row in align(self.wanted, actual) if row.matches and row.found is not None
-        ]
+        """Where the first of those that were expected are, one behind the other, as far as that."""
+        places: list[int] = []
+        for index, fields in enumerate(actual):
+            if len(places) == len(self.wanted):
+                break
+            if not differences(self.wanted[len(places)], fields):
+                places.append(index)
+        return places
 
     def _is_wrong(self, row: Row) -> bool:
         return not row.matches and (self.exactly or row.wanted is not None)

@@ -125,6 +125,16 @@ def test_a_difference_may_say_itself_how_it_is_shown() -> None:
     assert text.splitlines()[-2:] == ["              a  one", "                 two"]
 
 
+def test_long_lines_of_what_was_expected_and_found_are_cut() -> None:
+    text = render(Mismatch("s", "e" * 700 + "\nshort", "f" * 601))
+    assert text.splitlines() == [
+        "s",
+        "  expected  " + "e" * 600 + "… (700 characters)",
+        "            short",
+        "  found     " + "f" * 600 + "… (601 characters)",
+    ]
+
+
 def test_a_long_title_is_cut() -> None:
     text = render(Mismatch("s", "e", "f", nearest=Candidate("x" * 400, ()), others=("y" * 400,)))
     assert text.splitlines()[-2:] == [

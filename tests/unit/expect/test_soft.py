@@ -10,11 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.mismatch import Mismatch, fail
+from pytest_obsstack.expect.probe import Probe
 from pytest_obsstack.expect.soft import Expectations, SoftBlock, Unmet, UnmetUsed
+from tests.unit.expect.fakes import bench
 
 HERE = Path(__file__).name
 
@@ -203,6 +206,31 @@ def test_what_a_tests_own_function_has_done_stays_in_the_traceback(shop: Shop) -
     with pytest.raises(ObsstackError) as caught:
         shop.expect_called(broken)
     assert caught.traceback[-1].name == "broken"
+
+
+def test_the_frames_of_what_has_caused_an_error_are_not_told(shop: Shop) -> None:
+    def unavailable() -> None:
+        try:
+            int("no number")
+        except ValueError as error:
+            raise ObsstackError("Loki does not answer.", found=str(error)) from error
+
+    with pytest.raises(ObsstackError) as caught:
+        shop.expect_called(unavailable)
+    assert caught.value.__cause__ is None
+    assert caught.value.__suppress_context__
+
+
+def test_every_object_with_expectations_is_at_the_edge() -> None:
+    given = bench()
+    probe = Probe(given.context, httpx.Client())
+    objects = [probe, *(each for each in vars(probe).values() if hasattr(each, "_context"))]
+    assert len(objects) >= 5
+    for each in objects:
+        names = [name for name in dir(type(each)) if name.startswith("expect_")]
+        assert names
+        for name in names:
+            assert hasattr(getattr(type(each), name), "__wrapped__"), f"{type(each)}.{name}"
 
 
 def test_errors_of_another_kind_keep_their_whole_traceback(shop: Shop) -> None:
