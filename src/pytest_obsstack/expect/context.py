@@ -15,6 +15,7 @@ from pytest_obsstack.record.exchanges import Exchange, Exchanges
 if TYPE_CHECKING:
     from pytest_obsstack.endpoints import Endpoints
     from pytest_obsstack.expect.clients import Clients
+    from pytest_obsstack.expect.losses import OutcomeCounts
     from pytest_obsstack.providers.stack import Stack
     from pytest_obsstack.wire.trace_context import TraceContext
 
@@ -91,6 +92,8 @@ class Context:
     """``history.queue_overflows`` when the test began."""
     accepted_before: int | None = None
     """How many items the error tracker had accepted when the test began; None: it does not tell."""
+    outcomes_before: OutcomeCounts | None = None
+    """What had become of all items when the test began; None where the tracker does not tell."""
     background_ends: dict[str, int] = field(default_factory=dict)
     """By signal: how many requests there were when the end of the background work was seen."""
     background_ended_s: float = 0.0

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_obsstack.errors import ObsstackError
+from pytest_obsstack.errors import BackendRefused, ObsstackError
 from pytest_obsstack.expect.collector_queue import EXPORTERS
 from pytest_obsstack.expect.context import Context
+from pytest_obsstack.expect.losses import discards, loki_cause
 from pytest_obsstack.expect.mismatch import plural
 from pytest_obsstack.expect.own_traces import lines_of_test, spans_of_test
 from pytest_obsstack.record.hops import Hop
@@ -171,12 +172,29 @@ def _lines_in_loki(context: Context) -> Hop:
         lines = lines_of_test(context)
     except ObsstackError as error:
         return unanswered("collector → Loki", "Loki", error)
+    seen = f"Loki has {plural(len(lines), 'line')} of this trace"
+    lost = _discarded_by_loki(context)
+    if lost:
+        return Hop(
+            "Loki (limits)",
+            f"{seen}, and has discarded others since its start ({discards(lost)})",
+            broken=not lines,
+            cause=loki_cause(lost),
+        )
     return Hop(
         "Loki",
-        f"Loki has {plural(len(lines), 'line')} of this trace",
+        seen,
         broken=not lines,
         cause="the app's log records carry no trace id, or are below its log level",
     )
+
+
+def _discarded_by_loki(context: Context) -> dict[str, int]:
+    try:
+        return context.clients.loki.discarded()
+    except BackendRefused:
+        # Behind a gateway it does not show that page; nothing is said of what cannot be known.
+        return {}
 
 
 def _scrape(context: Context) -> Hop:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_obsstack.expect.clients import Clients
 from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
+from pytest_obsstack.expect.losses import counts
 from pytest_obsstack.expect.probe import Probe
 from pytest_obsstack.expect.sdk_queue import DRAINED_S, accepted, queue_overflows
 from pytest_obsstack.wire.trace_context import TraceContext
@@ -65,7 +66,8 @@ class Bench:
             # An overflow of an earlier run, on a kept or attached stack, says nothing about this.
             history.queue_overflows = queue_overflows(self.clients)
         # Only where nothing counts late, see sdk_queue; one request to a server that is near.
-        counted = "issues" in self.stack.capabilities and self.stack.steerable
+        counted = self.stack.steerable and self._counts_outcomes()
+        outcomes = counts(self.clients.sentry.outcomes()) if counted else None
         context = Context(
             stack=self.stack,
             clients=self.clients,
@@ -75,7 +77,8 @@ class Bench:
             history=history,
             started_s=time.time(),
             overflows_before=history.queue_overflows or 0,
-            accepted_before=accepted(self.clients) if counted else None,
+            accepted_before=None if outcomes is None else accepted(outcomes),
+            outcomes_before=outcomes,
             exact_metrics="exact_metrics" in self.stack.capabilities or app.started_here or alone,
             shared_app=alone and "exact_metrics" not in self.stack.capabilities,
         )
@@ -102,6 +105,9 @@ class Bench:
     def _watching(self, context: Context) -> AbstractContextManager[None]:
         observer = self._observer
         return contextlib.nullcontext() if observer is None else observer.watching(context)
+
+    def _counts_outcomes(self) -> bool:
+        return "issues" in self.stack.capabilities and self.clients.sentry.traits.counts_outcomes
 
     def close(self) -> None:
         self._http.close()

@@ -17,6 +17,7 @@ from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.binomial import clopper_pearson
 from pytest_obsstack.expect.fence import errors_settled, spans_settled
 from pytest_obsstack.expect.hops import span_hops
+from pytest_obsstack.expect.losses import counts
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.own_traces import REQUEST_ID_ATTRIBUTE
 from pytest_obsstack.expect.question import KEEP, cannot_tell
@@ -226,7 +227,7 @@ def _settle(context: Context, of: Of, purpose: str) -> None:
             raise cannot_tell(purpose, settled, "transactions", sentry_hops(context))
         if context.accepted_before is not None:
             # No queue was full so far: what comes from now on is counted anew.
-            context.accepted_before = accepted(context.clients)
+            context.accepted_before = accepted(counts(context.clients.sentry.outcomes()))
         return
     settled = spans_settled(context)
     if not settled.proven:

@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
+from pytest_obsstack.expect.losses import OutcomeCounts, counts
 from pytest_obsstack.expect.settled import Settled
 
 if TYPE_CHECKING:
@@ -64,9 +65,13 @@ def queue_overflows(clients: Clients) -> int:
     return _overflows(_outcomes(clients))
 
 
-def accepted(clients: Clients) -> int | None:
-    """How many items of Sentry SDKs the project has accepted so far; None: nobody tells."""
-    return _accepted(_outcomes(clients)) if clients.sentry.traits.counts_outcomes else None
+def accepted(outcomes: OutcomeCounts) -> int:
+    """How many items of Sentry SDKs the project had accepted."""
+    return sum(
+        count
+        for (category, outcome, _), count in outcomes.items()
+        if outcome == "accepted" and category in _ENVELOPES
+    )
 
 
 def _outcomes(clients: Clients) -> tuple[Outcome, ...]:
@@ -81,20 +86,12 @@ def _overflows(outcomes: tuple[Outcome, ...]) -> int:
     )
 
 
-def _accepted(outcomes: tuple[Outcome, ...]) -> int:
-    return sum(
-        outcome.quantity
-        for outcome in outcomes
-        if outcome.outcome == "accepted" and outcome.category in _ENVELOPES
-    )
-
-
 def _sent_at_most(context: Context, outcomes: tuple[Outcome, ...], limit: int) -> int:
     """No fewer items than may have been waiting at one time; exact only beyond ``limit``."""
     before = context.accepted_before
     if before is not None and context.stack.steerable:
         # Of everybody on the stack, which is more than this test's; a Sentry elsewhere counts late.
-        everybodys = _accepted(outcomes) - before
+        everybodys = accepted(counts(outcomes)) - before
         if everybodys < limit:
             return everybodys
     sent = _items(context, context.trace_id)

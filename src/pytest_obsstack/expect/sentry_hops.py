@@ -11,6 +11,7 @@ from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.hops import app_hop, unanswered
+from pytest_obsstack.expect.losses import ERROR_CATEGORIES, counts, first_loss, lost_since
 from pytest_obsstack.expect.mismatch import plural
 from pytest_obsstack.record.hops import Hop
 from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
@@ -136,6 +137,10 @@ def _sentry_hop(context: Context) -> Hop:
     arrived = events or (transactions and not _expects_error(context))
     if arrived:
         return Hop("SDK → Sentry", seen)
+    lost = _lost(context, ERROR_CATEGORIES if transactions else (*ERROR_CATEGORIES, "transaction"))
+    if lost is not None:
+        name, told, cause = lost
+        return Hop(name, f"{seen}, since this test began {told}", broken=True, cause=cause)
     if transactions:
         cause = (
             "the SDK reached Sentry but sent no event: look at before_send, ignore_errors, "
@@ -150,6 +155,19 @@ def _sentry_hop(context: Context) -> Hop:
         "before_send_transaction may drop all, the network or Sentry's answers may be in the way; "
         "see the app's log",
     )
+
+
+def _lost(context: Context, categories: tuple[str, ...]) -> tuple[str, str, str] | None:
+    """The first loss that SDKs and Sentry have told since the test began, if they have any."""
+    before = context.outcomes_before
+    if before is None:
+        return None
+    try:
+        now = counts(context.clients.sentry.outcomes())
+    except ObsstackError:
+        # The last hop asks for them, too, and says that they cannot be had.
+        return None
+    return first_loss(lost_since(before, now), categories)
 
 
 def _expects_error(context: Context) -> bool:

@@ -157,6 +157,8 @@ class FakeSentry(Backend):
 
 @dataclass
 class FakeLoki(Backend):
+    discarding: dict[str, int] | None = field(default_factory=dict)
+    """Lines that were not stored, by reason; ``None``: it does not tell."""
     lines: list[LogEntry] = field(default_factory=list)
     other_traces: dict[str, list[LogEntry]] = field(default_factory=dict)
     url: str = "http://127.0.0.1:3100"
@@ -168,6 +170,11 @@ class FakeLoki(Backend):
         if path != f"obsstack/traces/{TRACE}":
             return {}
         return counted_or_404(None if self.dropped is None else {"dropped": self.dropped})
+
+    def discarded(self) -> dict[str, int]:
+        if self.discarding is None:
+            raise BackendRefused("Loki refused.", status=404)
+        return self.discarding
 
     def lines_of_trace(self, trace_id: str, *, since_ns: int) -> tuple[LogEntry, ...]:
         self.asked()

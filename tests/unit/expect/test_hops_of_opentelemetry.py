@@ -213,6 +213,64 @@ def test_lines_without_a_trace_id() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("lost", "told", "cause"),
+    [
+        (
+            {"line_too_long": 2},
+            "2 line_too_long",
+            (
+                "Loki does not store lines (line_too_long): a line is longer than "
+                "limits_config.max_line_size"
+            ),
+        ),
+        (
+            {"rate_limited": 1, "greater_than_max_sample_age": 3},
+            "3 greater_than_max_sample_age, 1 rate_limited",
+            (
+                "Loki does not store lines (greater_than_max_sample_age): a record is older than "
+                "limits_config.reject_old_samples_max_age: the app's clock is behind"
+            ),
+        ),
+        (
+            {"a_new_one": 1},
+            "1 a_new_one",
+            (
+                "Loki does not store lines (a_new_one): look for that word in Loki's documentation of "
+                "limits and in its log"
+            ),
+        ),
+    ],
+)
+def test_a_loki_that_discards_lines(lost: dict[str, int], told: str, cause: str) -> None:
+    given = healthy()
+    given.loki.lines = []
+    given.loki.discarding = lost
+    assert broken(log_hops, given) == Hop(
+        "Loki (limits)",
+        f"Loki has 0 lines of this trace, and has discarded others since its start ({told})",
+        broken=True,
+        cause=cause,
+    )
+
+
+def test_a_loki_that_has_lines_of_the_trace_is_no_broken_hop_for_what_it_discards() -> None:
+    given = healthy()
+    given.loki.discarding = {"line_too_long": 2}
+    hops = log_hops(given.context)
+    assert first_broken(hops) is None
+    assert hops[-1].seen == (
+        "Loki has 1 line of this trace, and has discarded others since its start (2 line_too_long)"
+    )
+
+
+def test_a_loki_that_does_not_show_its_metrics_is_not_guessed_at() -> None:
+    given = healthy()
+    given.loki.lines = []
+    given.loki.discarding = None
+    assert broken(log_hops, given).name == "Loki"
+
+
 def test_a_loki_that_is_down() -> None:
     given = healthy()
     given.loki.error = BackendUnavailable("Loki did not answer.")

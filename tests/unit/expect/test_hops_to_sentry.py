@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from pytest_obsstack.clients.sentry.issue import Outcome
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import BackendUnavailable
+from pytest_obsstack.expect.losses import counts
 from pytest_obsstack.expect.sentry_hops import sentry_hops
 from pytest_obsstack.record.hops import Hop, first_broken
 from tests.unit.expect.fakes import DSN, Bench, app_facts, bench, endpoints
@@ -181,6 +183,110 @@ def test_an_sdk_that_filters_the_event() -> None:
         "sample_rate, deduplication (log after capture), and at the app's own try/except"
     )
     assert seen(given)[-1] == "the project's outcomes: 1 error client_discard (before_send)"
+
+
+BEFORE = [
+    outcome("accepted", None, 5),
+    outcome("client_discard", "before_send", 2),
+    outcome("rate_limited", None, 1),
+]
+
+
+def lost(*since: Outcome, transactions: int = 1) -> Bench:
+    """A failed request whose error is missing, and what Sentry counts since the test began."""
+    given = bench()
+    given.sentry.spans = [root_span()] * transactions
+    given.context.outcomes_before = counts(BEFORE)
+    given.sentry.outcome_list = [*BEFORE, *since]
+    return given
+
+
+@pytest.mark.parametrize(
+    ("since", "name", "told", "cause"),
+    [
+        (
+            ("client_discard", "before_send", 1),
+            "SDK (before_send)",
+            "1 error client_discard (before_send)",
+            "the SDK has dropped it: before_send of the app's sentry_sdk.init returns None for it",
+        ),
+        (
+            ("client_discard", "queue_overflow", 40),
+            "SDK (queue_overflow)",
+            "40 error client_discard (queue_overflow)",
+            (
+                "the SDK has dropped it: its queue was full: raise transport_queue_size in "
+                "sentry_sdk.init"
+            ),
+        ),
+        (
+            ("client_discard", "brand_new", 1),
+            "SDK (brand_new)",
+            "1 error client_discard (brand_new)",
+            "the SDK has dropped it: look at its options and at the app's log with debug=True",
+        ),
+        (
+            ("rate_limited", "key_quota", 3),
+            "Sentry (rate_limited)",
+            "3 error rate_limited (key_quota)",
+            (
+                "Sentry has not kept it (rate_limited, key_quota): raise the rate limit of the "
+                "project's key, or the quota"
+            ),
+        ),
+        (
+            ("filtered", "browser-extensions", 1),
+            "Sentry (filtered)",
+            "1 error filtered (browser-extensions)",
+            (
+                "Sentry has not kept it (filtered, browser-extensions): an inbound filter of the "
+                "project takes it out"
+            ),
+        ),
+        (
+            ("invalid", None, 1),
+            "Sentry (invalid)",
+            "1 error invalid (no reason)",
+            (
+                "Sentry has not kept it (invalid): the server does not understand what the SDK sends: "
+                "their versions may not fit"
+            ),
+        ),
+    ],
+)
+def test_a_loss_that_was_told_since_the_test_began_is_the_broken_hop(
+    since: tuple[str, str | None, int], name: str, told: str, cause: str
+) -> None:
+    assert broken(lost(outcome(*since))) == Hop(
+        name,
+        f"Sentry accepted 0 events, 1 transaction of this trace, since this test began {told}",
+        broken=True,
+        cause=cause,
+    )
+
+
+def test_the_sdks_loss_comes_before_sentrys() -> None:
+    given = lost(
+        outcome("rate_limited", "key_quota", 9), outcome("client_discard", "sample_rate", 1)
+    )
+    assert broken(given).name == "SDK (sample_rate)"
+
+
+def test_losses_of_earlier_tests_and_of_other_categories_explain_nothing() -> None:
+    given = lost(outcome("client_discard", "before_send", 9, "transaction"))
+    assert broken(given).name == "SDK (filter)"
+
+
+def test_a_lost_transaction_explains_that_nothing_came() -> None:
+    given = lost(outcome("client_discard", "sample_rate", 1, "transaction"), transactions=0)
+    hop = broken(given)
+    assert (hop.name, hop.cause) == (
+        "SDK (sample_rate)",
+        (
+            "the SDK has dropped it: sample_rate or traces_sample_rate of the app's sentry_sdk.init "
+            "is below 1"
+        ),
+    )
 
 
 def test_an_sdk_that_sent_nothing() -> None:

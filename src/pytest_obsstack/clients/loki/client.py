@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,8 @@ _ADVICE = {
     400: "correct the LogQL, the range or the entry",
     422: "push at least one stream with an entry",
 }
+_DISCARDED = re.compile(r"^loki_discarded_samples_total\{(.*)\} (\S+)$", re.MULTILINE)
+_REASON = re.compile(r'(?:^|,)reason="([^"]*)"')
 _CATEGORIZE = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}
 
 
@@ -134,6 +137,18 @@ class LokiClient:
                     found=f"{MAX_ENTRIES} or more",
                 )
             start_ns = page[-1].timestamp_ns
+
+    def discarded(self) -> dict[str, int]:
+        """How many lines Loki has not stored since its start, by its own word for the reason.
+
+        From its metrics page, which a Loki behind a gateway may not show: ``BackendRefused`` then.
+        """
+        found: dict[str, int] = {}
+        for match in _DISCARDED.finditer(self._api.get("/metrics").text):
+            reason = _REASON.search(match[1])
+            name = "no reason" if reason is None else reason[1]
+            found[name] = found.get(name, 0) + int(float(match[2]))
+        return {reason: lines for reason, lines in found.items() if lines}
 
     def query(self, logql: str, *, time_ns: int | None = None) -> QueryResult:
         """A metric query at one time, the server's now by default."""

@@ -113,6 +113,21 @@ def test_more_lines_of_one_time_than_loki_gives_are_an_error(
         loki.lines_of_trace(TRACE, since_ns=0)
 
 
+def test_discarded_lines_by_reason() -> None:
+    page = (
+        "# TYPE loki_discarded_samples_total counter\n"
+        'loki_discarded_samples_total{reason="line_too_long",tenant="fake"} 2\n'
+        'loki_discarded_samples_total{policy="",reason="line_too_long",tenant="b"} 3\n'
+        'loki_discarded_samples_total{reason="rate_limited",tenant="fake"} 1e+06\n'
+        'loki_discarded_samples_total{reason="stream_limit",tenant="fake"} 0\n'
+        'loki_discarded_bytes_total{reason="other",tenant="fake"} 7\n'
+    )
+    endpoint = LokiEndpoint("http://127.0.0.1:3100")
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, text=page))
+    loki = LokiClient(endpoint, transport=transport)
+    assert loki.discarded() == {"line_too_long": 5, "rate_limited": 1_000_000}
+
+
 def test_no_streams_are_no_entries() -> None:
     loki, _ = client({QUERY_RANGE: streams()})
     assert loki.lines_of_trace(TRACE, since_ns=0) == ()
