@@ -46,7 +46,8 @@ def choose(given: Given, home: Home, environ: Mapping[str, str]) -> Setup:
     ``StackUnavailable`` where the kept stack has ended.
     """
     options = _options(given, environ)
-    if options.use:
+    # An app is not examined: it is what the servers are there for.
+    if options.use.keys() - {"app"}:
         return _attached(given, options, environ)
     kept = read_state(home.kept_path)
     if kept is not None and (given.dsn is None or _is_of(given.dsn, kept)):

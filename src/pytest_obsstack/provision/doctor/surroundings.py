@@ -44,9 +44,9 @@ def proxy(subject: Subject) -> Outcome:
     if local:
         return warn(
             found,
-            f"set NO_PROXY={','.join(local)} for the app: a proxy does not reach this machine",
+            f"add {','.join(local)} to NO_PROXY for the app: a proxy does not reach this machine",
         )
-    return warn(found, f"set NO_PROXY={','.join(hosts)}, if the proxy does not pass it on")
+    return warn(found, f"add {','.join(hosts)} to NO_PROXY, if the proxy does not pass it on")
 
 
 def sdk(subject: Subject, package: str) -> Outcome:

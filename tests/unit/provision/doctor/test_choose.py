@@ -187,6 +187,11 @@ def test_a_tracker_that_a_run_in_containers_would_start_names_no_server(
     assert setup.endpoints == kept.endpoints
 
 
+def test_an_app_alone_is_nothing_to_examine(home: Home) -> None:
+    given = Given(use=["app=http://app.test"])
+    assert refusal(given, home, {}).startswith("there is nothing to examine\n")
+
+
 def test_the_dsn_may_come_from_the_environment(home: Home) -> None:
     given = Given(use=["loki=http://loki.test"])
     assert choose(given, home, {"SENTRY_DSN": OTHER_DSN}).dsn == OTHER_DSN

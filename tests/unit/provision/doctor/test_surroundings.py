@@ -31,7 +31,7 @@ def test_a_proxy_that_catches_the_servers_is_told_without_its_password() -> None
     assert proxy({"HTTP_PROXY": PROXY}) == Outcome(
         "warn",
         f"SDKs started from this shell would send to {HOSTS} through http://proxy.test:3128",
-        f"set NO_PROXY={HOSTS.replace(', ', ',')}, if the proxy does not pass it on",
+        f"add {HOSTS.replace(', ', ',')} to NO_PROXY, if the proxy does not pass it on",
     )
 
 
@@ -39,7 +39,7 @@ def test_a_proxy_that_catches_the_servers_is_told_without_its_password() -> None
 def test_a_proxy_that_catches_loopback_can_never_work(host: str) -> None:
     found = proxy({"all_proxy": "http://proxy.test:3128"}, dsn=f"http://abc@{host}:9000/1")
     bare = host.strip("[]")
-    assert found.do == (f"set NO_PROXY={bare} for the app: a proxy does not reach this machine")
+    assert found.do == (f"add {bare} to NO_PROXY for the app: a proxy does not reach this machine")
     assert found.found.startswith(f"SDKs started from this shell would send to {bare}, sentry.test")
 
 
