@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.context import Context
@@ -23,6 +24,13 @@ from pytest_obsstack.expect.sentry_groups import (
     trail,
 )
 from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
+from pytest_obsstack.expect.sentry_life import (
+    Resolved,
+    expect_no_regression,
+    expect_regression,
+    resolve,
+    with_first_release,
+)
 from pytest_obsstack.expect.soft import Expectations
 
 if TYPE_CHECKING:
@@ -42,6 +50,7 @@ class SentryExpectations(Expectations):
 
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._resolved: dict[str, Resolved] = {}
 
     # ---- presence
 
@@ -54,13 +63,17 @@ class SentryExpectations(Expectations):
         culprit: Any = NOT_GIVEN,
         level: Any = NOT_GIVEN,
         status: Any = NOT_GIVEN,
+        substatus: Any = NOT_GIVEN,
+        first_release: Any = NOT_GIVEN,
+        last_release: Any = NOT_GIVEN,
         count: Any = NOT_GIVEN,
         user_count: Any = NOT_GIVEN,
     ) -> Issue:
         """The issue to which an error of this test belongs; waits until there is one that matches.
 
         ``type`` and ``value`` are the exception's; ``count`` and ``user_count`` the issue's own,
-        over all its events. Raises ``AssertionError`` at the deadline.
+        over all its events, ``first_release`` and ``last_release`` the versions that had the first
+        and the last of them. Raises ``AssertionError`` at the deadline.
         """
         __tracebackhide__ = True
         expected = given(
@@ -70,10 +83,45 @@ class SentryExpectations(Expectations):
             culprit=culprit,
             level=level,
             status=status,
+            substatus=substatus,
+            first_release=first_release,
+            last_release=last_release,
             count=count,
             user_count=user_count,
         )
-        return self._issue_question().one(self._context, expected)
+        question = self._issue_question()
+        if first_release is not NOT_GIVEN:
+            context, fetch = self._context, question.fetch
+            question = replace(question, fetch=lambda: with_first_release(context, fetch()))
+        return question.one(self._context, expected)
+
+    # ---- the life of an issue
+
+    def resolve(self, issue: Issue) -> Issue:
+        """The issue, resolved once all errors of this test so far have arrived.
+
+        Needs the capabilities ``issue_status`` and ``writes``. Raises ``CannotTell`` where an error
+        of the test may still be under way, which would open the issue again.
+        """
+        __tracebackhide__ = True
+        issue, self._resolved[issue.id] = resolve(self._context, issue)
+        return issue
+
+    def expect_regression(self, issue: Issue) -> Issue:
+        """An issue that was resolved is open again, because of an event of this test.
+
+        Raises ``AssertionError`` at the deadline, ``CannotTell`` where it was never resolved.
+        """
+        __tracebackhide__ = True
+        return expect_regression(self._context, issue, self._resolved.get(issue.id))
+
+    def expect_no_regression(self, issue: Issue) -> None:
+        """No event of this test has come to the issue since it was resolved.
+
+        Raises ``AssertionError`` with what came, ``CannotTell`` where arrival is not proven.
+        """
+        __tracebackhide__ = True
+        expect_no_regression(self._context, issue, self._resolved.get(issue.id))
 
     def expect_event(
         self,

@@ -23,6 +23,9 @@ def issue_fields(issue: Issue) -> dict[str, Any]:
         "culprit": _or_absent(issue.culprit),
         "level": _or_absent(issue.level),
         "status": _or_absent(issue.status),
+        "substatus": _or_absent(issue.substatus),
+        "first_release": _or_absent(issue.first_release),
+        "last_release": _or_absent(issue.last_release),
         "count": issue.count,
         "user_count": issue.user_count,
     }

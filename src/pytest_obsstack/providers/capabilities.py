@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 MEANINGS: Mapping[str, str] = {
     "issues": "errors are grouped into issues that can be queried",
+    "issue_status": "issues can be resolved through the tracker's API",
     "tags": "events and issues can be searched by tag",
     "breadcrumbs": "events carry their breadcrumbs",
     "transactions": "transactions can be queried",
@@ -33,7 +34,7 @@ MEANINGS: Mapping[str, str] = {
 
 EMBEDDED = frozenset(MEANINGS) - {"compose", "grafana", "tracker_workers"}
 NEEDS_CONTROL = frozenset({"faults", "injection"})
-NEEDS_WRITES = frozenset({"writes", "alerts"})
+NEEDS_WRITES = frozenset({"writes", "alerts", "issue_status"})
 
 
 def unknown(names: tuple[str, ...]) -> list[str]:

@@ -31,6 +31,7 @@ from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import (
     Attachment,
     Issue,
+    IssueStatus,
     Outcome,
     Release,
     Tag,
@@ -210,6 +211,16 @@ class BugsinkClient:
                 permalink=self.issues_url(fields.text(raw, "id")),
             )
             for raw in islice(found, limit)
+        )
+
+    def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
+        """Bugsink's API only reads issues: ``ObsstackError``."""
+        raise ObsstackError(
+            f"Bugsink does not let its API change issue {id_of(issue)} to {status!r}.",
+            expected="an error tracker whose API changes issues",
+            found="Bugsink, where only its pages do",
+            advice="use one that does (--obs-use sentry=lite, sentry=glitchtip, or the URL of a "
+            "Sentry), or mark the test with obs_requires('issue_status')",
         )
 
     def issue_events(self, issue: Issue | str, *, limit: int = 100) -> tuple[Event, ...]:

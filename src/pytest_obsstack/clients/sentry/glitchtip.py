@@ -55,7 +55,7 @@ from pytest_obsstack.errors import BackendRefused, ObsstackError
 PRODUCT = "GlitchTip"
 GLITCHTIP = TrackerTraits(
     PRODUCT,
-    frozenset({"issues", "tags", "breadcrumbs", "releases", "accounts", "ui"}),
+    frozenset({"issues", "issue_status", "tags", "breadcrumbs", "releases", "accounts", "ui"}),
     Ordering(
         unproven="GlitchTip does not show transactions by trace, and its workers store errors and "
         "transactions in batches of their own, so nothing that it shows proves that no error will "

@@ -50,6 +50,17 @@ class Issue:
 
 
 @dataclass(frozen=True)
+class Activity:
+    """Something that happened to an issue."""
+
+    type: str
+    """``first_seen``, ``set_resolved``, ``set_regression``, ``set_unresolved``, …"""
+    date: datetime | None
+    data: Mapping[str, Any]
+    """Of a regression ``event_id``: the event that made it regress."""
+
+
+@dataclass(frozen=True)
 class TagValue:
     """One value of a tag, with how often it was seen."""
 
@@ -145,6 +156,23 @@ def parse_issue(raw: Any) -> Issue:
         is_unhandled=fields.optional_bool(raw, "isUnhandled"),
         metadata=metadata,
         raw=raw,
+    )
+
+
+def activity_of(issue: Issue) -> tuple[Activity, ...] | None:
+    """What happened to the issue, the newest first; ``None`` where the tracker does not tell.
+
+    Only an issue's details have it, not lists.
+    """
+    if "activity" not in issue.raw:
+        return None
+    return tuple(
+        Activity(
+            type=fields.text(raw, "type"),
+            date=fields.optional_time(raw, "dateCreated"),
+            data=fields.optional_mapping(raw, "data"),
+        )
+        for raw in fields.optional_mappings(issue.raw, "activity", "an issue's activity")
     )
 
 

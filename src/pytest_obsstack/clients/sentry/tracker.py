@@ -13,7 +13,15 @@ from typing import Protocol
 from pytest_obsstack.clients.fields import Raw
 from pytest_obsstack.clients.sentry.event import Event
 from pytest_obsstack.clients.sentry.explore import SpanRow
-from pytest_obsstack.clients.sentry.issue import Attachment, Issue, Outcome, Release, Tag, TagValue
+from pytest_obsstack.clients.sentry.issue import (
+    Attachment,
+    Issue,
+    IssueStatus,
+    Outcome,
+    Release,
+    Tag,
+    TagValue,
+)
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.errors import ObsstackError
 
@@ -53,7 +61,7 @@ class TrackerTraits:
 KEEPS_ORDER = Ordering()
 
 _SHOWN_BY_SENTRY = (
-    *("issues", "settled_errors", "tags", "breadcrumbs", "transactions"),
+    *("issues", "issue_status", "settled_errors", "tags", "breadcrumbs", "transactions"),
     *("spans", "tracker_spans", "otlp_traces", "releases", "accounts", "alerts", "ui"),
 )
 
@@ -95,6 +103,9 @@ class Tracker(Protocol):
 
     def issues(self, query: str = "", *, limit: int = 100) -> tuple[Issue, ...]:
         """The first ``limit`` issues that match, in all states; ``tag:value`` works everywhere."""
+
+    def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
+        """Resolve, ignore or reopen an issue; ``ObsstackError`` where the tracker lets nobody."""
 
     def issue_events(self, issue: Issue | str, *, limit: int = 100) -> tuple[Event, ...]:
         """The first ``limit`` events of an issue with their whole bodies, newest first."""
