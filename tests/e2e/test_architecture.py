@@ -45,6 +45,17 @@ def test_counter_and_histogram_count_exactly_this_tests_requests(obs: Probe) -> 
     assert slow_s <= taken_s <= exchange.ended_s - exchange.started_s
 
 
+@pytest.mark.claim("arch-collector-to-prometheus")
+@pytest.mark.obs_requires("metrics", "exact_metrics")
+def test_paths_that_nobody_knows_make_no_series_of_their_own(obs: Probe) -> None:
+    for number in range(5):
+        assert obs.get(f"/nowhere/{number}").status_code == 404
+    unmatched = 'http_requests_total{endpoint="unmatched",method="GET",status="404"}'
+    obs.metrics.expect_increase(unmatched, by=5)
+    obs.metrics.expect_cardinality(unmatched, max=1)
+    obs.metrics.expect_cardinality("http_requests_total", max_new=1)
+
+
 @pytest.mark.claim("arch-collector-to-loki")
 @pytest.mark.obs_requires("logs", "spans")
 def test_a_requests_lines_have_level_service_and_trace_id(obs: Probe) -> None:
