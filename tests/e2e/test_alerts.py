@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pytest_obsstack import Probe, Stack
+from pytest_obsstack import Probe
 from pytest_obsstack.clients.sentry.alerts import (
     FIRST_SEEN,
     IssueRule,
@@ -27,7 +27,10 @@ from pytest_obsstack.clients.sentry.alerts import (
     notify,
 )
 from pytest_obsstack.clients.sentry.client import SentryClient
-from tests.e2e.webhooks import WebhookReceiver, webhook_receiver
+from pytest_obsstack.expect.alerts import AlertReceiver
+from pytest_obsstack.receiver.alert import Request
+from pytest_obsstack.receiver.sentry_hook import RESOURCE_HEADER, signed_with
+from pytest_obsstack.waiting import until
 from tests.e2e.words import own_word
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("alerts", "writes")]
@@ -45,7 +48,7 @@ class Channel:
     obs: Probe
     alerts: SentryAlerts
     app: SentryApp
-    receiver: WebhookReceiver
+    receiver: AlertReceiver
     cleanup: contextlib.ExitStack
 
     @property
@@ -81,16 +84,28 @@ class Channel:
 
     def issues_told(self, count: int) -> list[str]:
         """Messages of the events that were notified, once there are ``count``."""
-        webhooks = self.receiver.wait_for(count, timeout_s=TIMEOUT_S)
-        return [str(webhook.data["event"]["title"]).partition(" of ")[0] for webhook in webhooks]
+        titles = [webhook.json["data"]["event"]["title"] for webhook in self.webhooks(count)]
+        return [str(title).partition(" of ")[0] for title in titles]
+
+    def webhooks(self, count: int) -> tuple[Request, ...]:
+        """All that have arrived, once these are ``count``; fails where they are fewer in the end.
+
+        More than ``count`` are given as they are: the caller compares them all.
+        """
+        server = self.receiver.server
+        until(lambda: True if len(server.requests) >= count else None, timeout_s=TIMEOUT_S)
+        assert len(server.requests) >= count, [webhook.json for webhook in server.requests]
+        return server.requests
 
 
 @pytest.fixture
-def channel(obs: Probe, obs_sentry: SentryClient, obs_stack: Stack) -> Iterator[Channel]:
+def channel(
+    obs: Probe, obs_sentry: SentryClient, obs_alert_receiver: AlertReceiver
+) -> Iterator[Channel]:
     alerts = obs_sentry.alerts
     with contextlib.ExitStack() as cleanup:
-        receiver = cleanup.enter_context(webhook_receiver(obs_stack))
-        app = alerts.create_integration(f"e2e {obs.trace_id[:16]}", receiver.url)
+        receiver = obs_alert_receiver
+        app = alerts.create_integration(f"e2e {obs.trace_id[:16]}", receiver.webhook_url)
         cleanup.callback(alerts.delete_integration, app)
         yield Channel(obs, alerts, app, receiver, cleanup)
 
@@ -121,22 +136,22 @@ def test_the_webhook_has_rule_issue_and_link_and_is_signed(
     rule = channel.issue_rule(FIRST_SEEN)
     channel.log_error("an issue")
 
-    (webhook,) = channel.receiver.wait_for(1, timeout_s=TIMEOUT_S)
+    (webhook,) = channel.webhooks(1)
     event = channel.obs.sentry.expect_event(level="error")
     assert event.issue_id is not None
     issue = obs_sentry.issue(event.issue_id)
-    assert webhook.resource == "event_alert"
-    assert webhook.body["action"] == "triggered"
-    assert webhook.data["triggered_rule"] == rule.name
-    told: dict[str, Any] = webhook.data["event"]
+    assert webhook.headers[RESOURCE_HEADER] == "event_alert"
+    assert webhook.json["action"] == "triggered"
+    assert webhook.json["data"]["triggered_rule"] == rule.name
+    told: dict[str, Any] = webhook.json["data"]["event"]
     assert (told["issue_id"], told["event_id"]) == (issue.id, event.event_id)
     assert told["title"] == issue.title
     assert issue.permalink is not None
     assert told["web_url"] == f"{issue.permalink}events/{event.event_id}/"
     assert told["web_url"].startswith(obs_sentry.url)
     assert channel.app.client_secret is not None
-    assert webhook.signed_with(channel.app.client_secret)
-    assert not webhook.signed_with("of somebody else")
+    assert signed_with(webhook, channel.app.client_secret)
+    assert not signed_with(webhook, "of somebody else")
 
 
 @pytest.mark.claim("alert-error-rate")
@@ -173,17 +188,18 @@ def test_slow_transactions_fire_the_alert_and_fast_ones_do_not(
     any_rule = channel.duration_rule("any", above_ms=0.0)
 
     obs.get("/slow", params={"seconds": 0}, headers=channel.headers)
-    (first,) = channel.receiver.wait_for(1, timeout_s=TIMEOUT_S)
+    (first,) = channel.webhooks(1)
     # Both were looked at with the fast transaction, the slow one's rule first.
-    assert first.data["metric_alert"]["alert_rule"]["name"] == any_rule.name
+    assert first.json["data"]["metric_alert"]["alert_rule"]["name"] == any_rule.name
 
     obs.get("/slow", params={"seconds": SLOW_S}, headers=channel.headers)
-    _, second = channel.receiver.wait_for(2, timeout_s=TIMEOUT_S)
-    assert (second.resource, second.body["action"]) == ("metric_alert", "critical")
-    alert = second.data["metric_alert"]
+    _, second = channel.webhooks(2)
+    assert second.headers[RESOURCE_HEADER] == "metric_alert"
+    assert second.json["action"] == "critical"
+    alert = second.json["data"]["metric_alert"]
     assert (alert["title"], alert["projects"]) == (slow_rule.name, [obs_sentry.project])
     assert alert["alert_rule"]["triggers"][0]["alert_threshold"] == SLOW_MS
-    assert second.data["web_url"].startswith(obs_sentry.url)
+    assert second.json["data"]["web_url"].startswith(obs_sentry.url)
 
 
 def own_events(obs: Probe) -> Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -22,6 +23,11 @@ class Request:
     content: bytes
     received_s: float
     """Unix seconds."""
+
+    @property
+    def json(self) -> Any:
+        """The body; whatever is kept was JSON."""
+        return json.loads(self.content)
 
 
 @dataclass(frozen=True)
