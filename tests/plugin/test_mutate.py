@@ -57,6 +57,10 @@ def test_signals(obs):
     obs.metrics.expect_increase('http_requests_total{endpoint="/error"}', by=1)
     obs.expect_nowhere("hunter2")
 
+def test_once(obs):
+    obs.get("/error")
+    obs.expect_exactly_once("events", "spans", "lines")
+
 @pytest.mark.obs_requires("metrics")
 def test_metrics_afterwards(obs):
     obs.get("/error")
@@ -210,6 +214,17 @@ def test_every_signal_is_changed_on_its_way_and_left_alone_afterwards(shop: Proj
                     f"secret left in ({signal}): hunter2"
                     for signal in ("transactions", "spans", "logs")
                 ),
+            ],
+            "killed",
+        ),
+        "test_it.py::test_once": dict.fromkeys(
+            [
+                "event delivered twice (errors)",
+                "trace id changed (errors)",
+                "span delivered twice (spans)",
+                "trace id changed (spans)",
+                "line delivered twice (logs)",
+                "trace id changed (logs)",
             ],
             "killed",
         ),

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-How = Literal["present", "absent", "all"]
-"""There is one that matches; there is none; all that there are were handed out to be counted."""
+How = Literal["present", "absent", "all", "once"]
+"""There is one that matches; there is none; all that there are were handed out to be counted; each
+was delivered once."""
 
 
 @dataclass(frozen=True)

@@ -69,9 +69,12 @@ def _rewrite_traces(request: ExportTraceServiceRequest, mutations: Mutations) ->
                 mutation = active.rule.mutation
                 if mutation == "span dropped":
                     active.note(f"span {span.name}")
-                elif mutation == "span duplicated":
+                elif mutation == "span delivered twice":
                     active.note(f"span {span.name}")
                     kept += [span, span]
+                elif mutation == "span duplicated":
+                    active.note(f"span {span.name}")
+                    kept += [span, _copy(span, span_id=os.urandom(8))]
                 elif mutation == "environment changed":
                     active.note(f"span {span.name}: environment")
                     moved.append((resource_spans, scope_spans, span))
@@ -117,9 +120,14 @@ def _rewrite_logs(request: ExportLogsServiceRequest, mutations: Mutations) -> bo
                 mutation = active.rule.mutation
                 if mutation == "line dropped":
                     active.note(f"line {text[:60]}")
-                elif mutation == "line duplicated":
+                elif mutation == "line delivered twice":
                     active.note(f"line {text[:60]}")
                     kept += [record, record]
+                elif mutation == "line duplicated":
+                    active.note(f"line {text[:60]}")
+                    # Loki keeps one of two entries with the same time and line.
+                    later_ns = record.time_unix_nano + 1
+                    kept += [record, _copy(record, time_unix_nano=later_ns)]
                 else:
                     what = (
                         _LOG_CHANGES[mutation](active, record) if mutation in _LOG_CHANGES else ""
@@ -143,9 +151,16 @@ def line_pattern(text: str) -> str:
     return _CHANGING.sub("#", text)
 
 
+def _copy(item: Any, **differs: Any) -> Any:
+    copy = type(item).FromString(item.SerializeToString())
+    for name, value in differs.items():
+        setattr(copy, name, value)
+    return copy
+
+
 def _replace(repeated: Any, kept: list[Any]) -> None:
     """Protobuf's repeated fields take copies, and what they held is gone when they are cleared."""
-    copies = [type(each).FromString(each.SerializeToString()) for each in kept]
+    copies = [_copy(each) for each in kept]
     del repeated[:]
     repeated.extend(copies)
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MUTATIONS = (
-    *("event dropped", "event duplicated", "tag removed", "breadcrumbs removed", "user removed"),
-    *("context removed", "stack trace removed", "environment changed", "trace id changed"),
-    *("level changed", "span dropped", "span duplicated", "parent lost", "line dropped"),
-    *("line duplicated", "metric frozen", "label renamed", "secret left in"),
+    *("event dropped", "event duplicated", "event delivered twice", "tag removed"),
+    *("breadcrumbs removed", "user removed", "context removed", "stack trace removed"),
+    *("environment changed", "trace id changed", "level changed", "secret left in"),
+    *("span dropped", "span duplicated", "span delivered twice", "parent lost"),
+    *("line dropped", "line duplicated", "line delivered twice"),
+    *("metric frozen", "label renamed"),
 )
 """All that can be done to telemetry on its way in."""
 SIGNALS = ("errors", "transactions", "spans", "logs", "metrics")

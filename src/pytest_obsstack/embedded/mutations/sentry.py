@@ -59,6 +59,9 @@ def _mutated(
         active.note(_title(item, event))
         kept = [each for each in envelope.items if each.type not in (item.type, *_DROPPED_WITH)]
         return [serialize_envelope(replace(envelope, items=tuple(kept)))]
+    if mutation == "event delivered twice":
+        active.note(_title(item, event))
+        return [serialize_envelope(envelope)] * 2
     if mutation == "event duplicated":
         active.note(_title(item, event))
         event_id = uuid.uuid4().hex

@@ -47,7 +47,7 @@ FAULTS: tuple[Fault, ...] = (
         "errors",
         "each error event arrives twice, the second time with another id",
         "tests that look at issues or events; those that count them have to notice it",
-        "count them: assert len(obs.sentry.events()) == 1",
+        "count them: obs.sentry.expect_events(count=1)",
     ),
     Fault(
         "event duplicated",
@@ -55,6 +55,13 @@ FAULTS: tuple[Fault, ...] = (
         "each transaction arrives twice, the second time with another id",
         "tests that count transactions",
         "count them: assert len(obs.sentry.transactions()) == 1",
+    ),
+    Fault(
+        "event delivered twice",
+        "errors",
+        "each error event arrives twice as it is",
+        "tests with expect_exactly_once",
+        "obs.expect_exactly_once()",
     ),
     Fault(
         "tag removed",
@@ -75,7 +82,7 @@ FAULTS: tuple[Fault, ...] = (
         "errors",
         "the event has no breadcrumbs",
         _ANY_EVENT,
-        "assert the last of event.breadcrumbs, or their sequence",
+        "assert their sequence: obs.sentry.expect_breadcrumbs(event, […])",
     ),
     Fault(
         "user removed",
@@ -171,9 +178,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "span duplicated",
         "spans",
-        "each span arrives twice",
+        "each span arrives twice, the second time with another id",
         "tests that count spans",
-        "count them: assert len(obs.traces.spans()) == …",
+        "count them: obs.traces.expect_trace(…, exactly=True)",
+    ),
+    Fault(
+        "span delivered twice",
+        "spans",
+        "each span arrives twice as it is",
+        "tests with expect_exactly_once",
+        "obs.expect_exactly_once()",
     ),
     Fault(
         "parent lost",
@@ -192,9 +206,16 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "line duplicated",
         "logs",
-        "each record arrives twice",
+        "each record arrives twice, a moment apart",
         "tests that count log lines",
-        "count them: assert len(obs.logs.lines()) == …",
+        "count them: obs.logs.expect_lines([…], exactly=True)",
+    ),
+    Fault(
+        "line delivered twice",
+        "logs",
+        "each record arrives twice as it is",
+        "tests with expect_exactly_once",
+        "obs.expect_exactly_once()",
     ),
     Fault(
         "metric frozen",

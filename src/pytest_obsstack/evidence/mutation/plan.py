@@ -14,6 +14,7 @@ from pytest_obsstack.evidence.mutation.catalog import Fault, fault
 from pytest_obsstack.record.asserted import Asserted
 
 _NAMES_AT_MOST = 5
+_LOOKED_AT = ("present", "all")
 _INSTANCE_LABELS = frozenset({"job", "instance", "service_instance_id", "__name__", "le"})
 """Labels that the collector makes of the resource or of the metric itself."""
 
@@ -70,7 +71,9 @@ def repeated(first: Sequence[Asserted], again: Sequence[Asserted]) -> list[Asser
 
 
 def _of_errors(facts: Sequence[Asserted]) -> Iterator[Mutant]:
-    found = [fact for fact in facts if fact.kind in ("issue", "event") and fact.how != "absent"]
+    found = [fact for fact in facts if fact.kind in ("issue", "event") and fact.how in _LOOKED_AT]
+    if _once(facts, "event"):
+        yield Mutant(fault("event delivered twice", "errors"), ("errors",))
     if _any(facts, "issue", "event", "transaction"):
         yield Mutant(fault("trace id changed", "errors"), ("errors", "transactions"))
     if not found:
@@ -96,7 +99,7 @@ def _of_errors(facts: Sequence[Asserted]) -> Iterator[Mutant]:
 
 
 def _of_transactions(facts: Sequence[Asserted]) -> Iterator[Mutant]:
-    found = [fact for fact in facts if fact.kind == "transaction" and fact.how != "absent"]
+    found = [fact for fact in facts if fact.kind == "transaction" and fact.how in _LOOKED_AT]
     if not found:
         return
     fields = _fields(found)
@@ -115,7 +118,9 @@ def _of_spans(facts: Sequence[Asserted]) -> Iterator[Mutant]:
     signals = ("spans",)
     if _any(facts, "span"):
         yield Mutant(fault("trace id changed", "spans"), signals)
-    found = [fact for fact in facts if fact.kind == "span" and fact.how != "absent"]
+    if _once(facts, "span"):
+        yield Mutant(fault("span delivered twice", "spans"), signals)
+    found = [fact for fact in facts if fact.kind == "span" and fact.how in _LOOKED_AT]
     if not found:
         return
     fields = _fields(found)
@@ -136,7 +141,9 @@ def _of_lines(facts: Sequence[Asserted]) -> Iterator[Mutant]:
     signals = ("logs",)
     if _any(facts, "line"):
         yield Mutant(fault("trace id changed", "logs"), signals)
-    found = [fact for fact in facts if fact.kind == "line" and fact.how != "absent"]
+    if _once(facts, "line"):
+        yield Mutant(fault("line delivered twice", "logs"), signals)
+    found = [fact for fact in facts if fact.kind == "line" and fact.how in _LOOKED_AT]
     if not found:
         return
     for name in _names(fact for fact in found if fact.how == "present"):
@@ -163,7 +170,7 @@ def _of_metrics(facts: Sequence[Asserted]) -> Iterator[Mutant]:
 
 def _of_secrets(seen: Sequence[Asserted], facts: Sequence[Asserted]) -> Iterator[Mutant]:
     texts = dict.fromkeys(text for fact in facts if fact.kind == "text" for text in fact.found)
-    errors = any(fact.kind in ("issue", "event") and fact.how != "absent" for fact in seen)
+    errors = any(fact.kind in ("issue", "event") and fact.how in _LOOKED_AT for fact in seen)
     for text in texts:
         for signal in ("errors", "transactions", "spans", "logs"):
             if signal != "errors" or errors:
@@ -185,6 +192,10 @@ def _any(facts: Iterable[Asserted], *kinds: str) -> bool:
 
 def _counted(facts: Iterable[Asserted]) -> bool:
     return any(fact.how == "all" for fact in facts)
+
+
+def _once(facts: Iterable[Asserted], kind: str) -> bool:
+    return any(fact.kind == kind and fact.how == "once" for fact in facts)
 
 
 def _fields(facts: Iterable[Asserted]) -> frozenset[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -94,8 +95,17 @@ def test_without_names_all_spans_of_the_trace_are_dropped() -> None:
 
 
 def test_a_span_is_delivered_twice() -> None:
-    given = mutations("span duplicated", "query", signal="spans")
+    given = mutations("span delivered twice", "query", signal="spans")
     assert spans_after(given) == [SPANS[0], SPANS[1], SPANS[1], SPANS[2]]
+
+
+def test_a_duplicate_of_a_span_has_an_id_of_its_own() -> None:
+    given = mutations("span duplicated", "query", signal="spans")
+    first, second, copy, other = spans_after(given)
+    assert [first, second, other] == SPANS
+    assert copy.span_id != second.span_id
+    assert replace(copy, span_id=second.span_id) == second
+    assert changed(given) == ["span query"]
 
 
 def test_a_parent_is_lost_where_there_was_one() -> None:
@@ -143,9 +153,15 @@ def test_a_line_is_found_again_whatever_its_numbers_are_this_time() -> None:
     assert changed(given) == ["line order # of # failed"]
 
 
-def test_lines_are_delivered_twice() -> None:
-    given = mutations("line duplicated", "done", signal="logs")
+def test_a_line_is_delivered_twice() -> None:
+    given = mutations("line delivered twice", "done", signal="logs")
     assert records_after(given) == [RECORDS[0], RECORDS[1], RECORDS[1], RECORDS[2]]
+
+
+def test_a_duplicate_of_a_line_is_a_moment_later_or_loki_would_keep_one() -> None:
+    given = mutations("line duplicated", "done", signal="logs")
+    copy = replace(RECORDS[1], time_ns=RECORDS[1].time_ns + 1)
+    assert records_after(given) == [RECORDS[0], RECORDS[1], copy, RECORDS[2]]
 
 
 def test_a_level_becomes_one_of_the_other_side() -> None:

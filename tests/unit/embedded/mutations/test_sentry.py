@@ -157,6 +157,13 @@ def test_a_duplicate_comes_in_an_envelope_of_its_own_with_an_id_of_its_own() -> 
     assert {**copy, "event_id": EVENT_ID} == event()
 
 
+def test_an_event_is_delivered_twice_as_it_is() -> None:
+    given = mutations("event delivered twice")
+    body = envelope(event())
+    assert rewrite_envelope(body, given) == [body, body]
+    assert changed(given) == ["event ValueError"]
+
+
 @pytest.mark.parametrize(
     ("body", "signal"),
     [

@@ -212,3 +212,18 @@ def test_a_secret_that_each_run_makes_anew_is_not_planted() -> None:
     again = [Asserted("text", "absent", found=("fixed",)), Asserted("text", "absent", found=("2",))]
     event = present("event")
     assert repeated(first, [*again, event]) == [again[0], event]
+
+
+@pytest.mark.parametrize(
+    ("kind", "title"),
+    [
+        ("event", "event delivered twice (errors)"),
+        ("span", "span delivered twice (spans)"),
+        ("line", "line delivered twice (logs)"),
+    ],
+)
+def test_who_expects_things_once_has_to_notice_a_second_delivery(kind: str, title: str) -> None:
+    found = titles(Asserted(kind, "once"))
+    assert title in found
+    assert len(found) == 2
+    assert all(each == title or each.startswith("trace id changed") for each in found)
