@@ -469,7 +469,7 @@ def test_br_that_is_refused(kept: tuple[Project, StackState], proxied: str) -> N
     found = troubles(project, given, OBS_SENTRY_TOKEN=state.endpoints.sentry.token or "")
     assert of(found, "fail") == {
         "encoding br": "an event packed with br was answered 415: unsupported content encoding; "
-        "with gzip it arrives"
+        "packed with gzip: arrived in Sentry"
     }
     assert found["encoding br"].do == (
         "let the tracker, or the proxy in front of it, take br; or uninstall brotli beside the "

@@ -52,17 +52,18 @@ def event(subject: Subject) -> Outcome:
     return subject.once("event", lambda: _event(subject, "gzip"))
 
 
-def encoding(subject: Subject, part: str) -> Outcome:
-    """The same in br, which the SDK uses as soon as it can import ``brotli``."""
-    if part != "br" or not brotli_installed():
+def encoding(subject: Subject, part: Encoding) -> Outcome:
+    """The same packed with br, which the SDK uses as soon as it can import ``brotli``."""
+    if part == "br" and not brotli_installed():
         raise Skip("the package brotli is not installed here: the SDK packs with gzip, as event")
-    outcome = _event(subject, "br")
-    if outcome.status != "fail" or event(subject).status == "fail":
+    outcome = _event(subject, part)
+    plain = event(subject)
+    if outcome.status != "fail" or plain.status == "fail":
         return outcome
     return fail(
-        f"{outcome.found}; with gzip it arrives",
-        "let the tracker, or the proxy in front of it, take br; or uninstall brotli beside the "
-        'app, or give sentry_sdk.init _experiments={"transport_compression_algo": "gzip"}',
+        f"{outcome.found}; packed with gzip: {plain.found}",
+        f"let the tracker, or the proxy in front of it, take {part}; or uninstall brotli beside "
+        'the app, or give sentry_sdk.init _experiments={"transport_compression_algo": "gzip"}',
         hop=outcome.hop,
     )
 

@@ -8,6 +8,7 @@ import httpx
 import orjson
 import pytest
 
+from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.provision.doctor import reports
 from pytest_obsstack.provision.doctor.delivery import brotli_installed, sdk_encoding
 from pytest_obsstack.provision.doctor.finding import Outcome
@@ -146,11 +147,22 @@ def test_br_that_is_refused_is_told_from_a_tracker_that_takes_nothing() -> None:
         "event": Outcome("ok", "arrived in Sentry"),
         "encoding br": Outcome(
             "fail",
-            "an event packed with br was answered 415: content-encoding 'br'; with gzip it arrives",
+            "an event packed with br was answered 415: content-encoding 'br'; packed with gzip: "
+            "arrived in Sentry",
             BR_DO,
             hop="here → Sentry",
         ),
     }
+
+
+def test_without_an_api_only_acceptance_is_compared() -> None:
+    world = World()
+    refuses_br(world, httpx.Response(415))
+    found = rows(world.subject(endpoints=Endpoints()), "encoding")["encoding br"]
+    assert found.found == (
+        "an event packed with br was answered 415; packed with gzip: accepted (200); no API is "
+        "known, so nobody looked whether it arrived"
+    )
 
 
 def test_br_that_is_taken_and_lost_is_found_out() -> None:
@@ -159,7 +171,8 @@ def test_br_that_is_taken_and_lost_is_found_out() -> None:
     refuses_br(world, httpx.Response(200, json={"id": "0" * 32}))
     assert rows(world.subject(), "encoding")["encoding br"] == Outcome(
         "fail",
-        "accepted (200), but Sentry does not show it within 0.05 s; with gzip it arrives",
+        "accepted (200), but Sentry does not show it within 0.05 s; packed with gzip: arrived in "
+        "Sentry",
         BR_DO,
         hop="Sentry: from ingestion to API",
     )
