@@ -216,7 +216,16 @@ class Project:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 - no threads here
         )
+
+
+def heed_interrupts() -> None:
+    """In a new process: Ctrl-C counts, also where a shell has started all this in the background.
+
+    Such a shell ignores SIGINT, which is inherited, and Python leaves it ignored then.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def ended(process: subprocess.Popen[str]) -> Ended:

@@ -12,6 +12,7 @@ from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.launch import start_reaper
 from pytest_obsstack.providers.compose.removal import remaining
 from pytest_obsstack.providers.process import ProcessIdentity
+from tests.plugin.inner import heed_interrupts
 from tests.unit.providers.compose.fake_engine import ONE_OFF, PROJECT, Behaviour, Container
 from tests.unit.providers.compose.support import PROJECT as NAME
 from tests.unit.providers.compose.support import Bench
@@ -151,6 +152,7 @@ def starting(compose: Compose, bench: Bench) -> subprocess.Popen[bytes]:
         [sys.executable, "-c", OWNER, compose.folder, compose.project],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no thread of this process holds a lock here
     )
     assert bench.engine.hanging.wait(PATIENCE_S)
     return owner
