@@ -42,6 +42,8 @@ _TWO_WAYS = (
     f'expect_exactly_once(allow=("{SENTRY_AND_OTEL}",))'
 )
 _Fence = tuple[str, Callable[[Context], Settled], Callable[[Context], tuple[Hop, ...]]]
+_Seen = tuple[list[str], list[str]]
+"""What has come twice, and why something cannot be seen."""
 _NEEDS: dict[str, tuple[tuple[str, str], ...]] = {
     "events": (("issues", "errors"),),
     "spans": (("spans", "spans"),),
@@ -56,7 +58,8 @@ def expect_exactly_once(context: Context, kinds: Sequence[str], allow: Collectio
     __tracebackhide__ = True
     wanted = _checked(context, kinds, allow)
     unproven = _unproven(context, wanted)
-    looks = {kind: _LOOKS[kind](context) for kind in wanted}
+    counts = counted(context)
+    looks = {kind: _LOOKS[kind](context, counts) for kind in wanted}
     finds = [find for found, _ in looks.values() for find in found]
     hidden = [reason for _, reasons in looks.values() for reason in reasons]
     # What is there is told, whether or not more may come.
@@ -162,8 +165,7 @@ def counted(context: Context) -> Deliveries | None:
 # ---- by kind: what has come twice, and why it cannot be seen
 
 
-def _events(context: Context) -> tuple[list[str], list[str]]:
-    counts = counted(context)
+def _events(context: Context, counts: Deliveries | None) -> _Seen:
     product = context.clients.sentry.traits.product
     if counts is None:
         return [], [f"{product} keeps one event of each id and does not tell how often it has come"]
@@ -175,10 +177,9 @@ def _events(context: Context) -> tuple[list[str], list[str]]:
     ], []
 
 
-def _spans(context: Context) -> tuple[list[str], list[str]]:
+def _spans(context: Context, counts: Deliveries | None) -> _Seen:
     finds: list[str] = []
     hidden: list[str] = []
-    counts = counted(context)
     for store in context.clients.span_stores:
         spans = store.otlp_spans(context.trace_id)
         # Rows that come twice are told, whether or not the store keeps all of them.
@@ -198,7 +199,7 @@ def _spans(context: Context) -> tuple[list[str], list[str]]:
     return finds, hidden
 
 
-def _lines(context: Context) -> tuple[list[str], list[str]]:
+def _lines(context: Context, _: Deliveries | None) -> _Seen:
     loki = context.clients.loki
     entries = loki.lines_of_trace(context.trace_id, since_ns=context.since_ns)
     times = Counter((entry.timestamp_ns, entry.line) for entry in entries)
@@ -218,12 +219,11 @@ def _lines(context: Context) -> tuple[list[str], list[str]]:
     return finds, []
 
 
-def _errors(context: Context) -> tuple[list[str], list[str]]:
-    counts = counted(context)
+def _errors(context: Context, counts: Deliveries | None) -> _Seen:
     return reported_twice(context, None if counts is None else counts.exceptions)
 
 
-_LOOKS: dict[str, Callable[[Context], tuple[list[str], list[str]]]] = {
+_LOOKS: dict[str, Callable[[Context, Deliveries | None], _Seen]] = {
     "events": _events,
     "spans": _spans,
     "lines": _lines,

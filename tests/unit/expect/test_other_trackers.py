@@ -10,6 +10,7 @@ from pytest_obsstack.clients.sentry.tracker import TrackerTraits
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.fence import errors_settled
 from pytest_obsstack.expect.nowhere import search
+from pytest_obsstack.expect.once import _events, counted, expect_exactly_once
 from pytest_obsstack.expect.sdk_queue import queue_overflows
 from pytest_obsstack.expect.sentry import SentryExpectations
 from pytest_obsstack.expect.sentry_hops import sentry_hops
@@ -142,3 +143,23 @@ def test_a_text_is_looked_for_in_what_the_tracker_keeps(traits: TrackerTraits) -
     assert [find.where for find in search(given.context, "hunter2")] == [
         f"{traits.product} event {event().event_id}"
     ]
+
+
+@both
+def test_a_count_is_never_told_unless_there_are_too_many(traits: TrackerTraits) -> None:
+    sentry = SentryExpectations(bench_of(traits).context)
+    with pytest.raises(CannotTell, match=r"^Cannot count the events: "):
+        sentry.expect_events(count=1)
+    with pytest.raises(AssertionError, match=f"^{traits.product} has another number of events"):
+        sentry.expect_events(count=0)
+
+
+def test_it_is_never_told_that_an_event_has_come_once() -> None:
+    given = bench_of(GLITCHTIP)
+    given.stack.capabilities -= {"tracker_spans"}
+    with pytest.raises(CannotTell, match=r"^Cannot tell whether everything was delivered"):
+        expect_exactly_once(given.context, ("events",), ())
+    assert _events(given.context, counted(given.context)) == (
+        [],
+        ["GlitchTip keeps one event of each id and does not tell how often it has come"],
+    )

@@ -14,7 +14,7 @@ from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.shape_tree import SpanTree
 from pytest_obsstack.expect.traces import TraceExpectations
 from tests.unit.expect.fakes import Bench, bench
-from tests.unit.expect.models import OTHER_TRACE, SPAN, otlp_span
+from tests.unit.expect.models import OTHER_TRACE, SPAN, otlp_span, tempo_span
 
 LOOK = (
     "  look      http://127.0.0.1:9000/api/0/organizations/obsstack/trace/"
@@ -315,3 +315,15 @@ def test_a_deep_trace_is_drawn() -> None:
     spans = [one(f"{0:016x}", "s", SPAN)]
     spans += [one(f"{n:016x}", "s", f"{n - 1:016x}") for n in range(1, 3000)]
     assert len(SpanTree(spans, {SPAN}).draw(lambda span: str(span.name))) == 3000
+
+
+def test_a_shape_is_found_in_tempo_too() -> None:
+    given = bench()
+    given.add_tempo(tracker_spans=False)
+    call = tempo_span("SELECT", parent="2" * 16, spanId="3" * 16, kind="SPAN_KIND_CLIENT")
+    given.tempo.spans = [tempo_span(attributes={"http.route": "/error"}), call]
+    found = TraceExpectations(given.context).expect_trace(
+        span("GET /error", attributes={"http.route": "/error"}, children=[span("SELECT")]),
+        exactly=True,
+    )
+    assert [each.span_id for each in found] == ["2" * 16, "3" * 16]
