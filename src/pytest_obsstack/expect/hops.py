@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_obsstack.errors import BackendRefused, ObsstackError
+from pytest_obsstack.errors import BackendRefused, BackendUnavailable, ObsstackError
 from pytest_obsstack.expect.collector_queue import EXPORTERS
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.losses import discards, loki_cause
@@ -21,6 +21,7 @@ from pytest_obsstack.record.hops import Hop
 if TYPE_CHECKING:
     from pytest_obsstack.clients.collector import Signal
     from pytest_obsstack.clients.spans import SpanStore
+    from pytest_obsstack.expect.clients import Clients
 
 
 def span_hops(context: Context, store: SpanStore | None = None) -> tuple[Hop, ...]:
@@ -173,11 +174,11 @@ def _lines_in_loki(context: Context) -> Hop:
     except ObsstackError as error:
         return unanswered("collector → Loki", "Loki", error)
     seen = f"Loki has {plural(len(lines), 'line')} of this trace"
-    lost = _discarded_by_loki(context)
+    lost = _discarded_meanwhile(context)
     if lost:
         return Hop(
             "Loki (limits)",
-            f"{seen}, and has discarded others since its start ({discards(lost)})",
+            f"{seen}, and has discarded others meanwhile ({discards(lost)})",
             broken=not lines,
             cause=loki_cause(lost),
         )
@@ -189,12 +190,22 @@ def _lines_in_loki(context: Context) -> Hop:
     )
 
 
-def _discarded_by_loki(context: Context) -> dict[str, int]:
+def discarded_by_loki(clients: Clients) -> dict[str, int] | None:
+    """What Loki says of itself; ``None`` where it does not, behind a gateway for instance."""
     try:
-        return context.clients.loki.discarded()
-    except BackendRefused:
-        # Behind a gateway it does not show that page; nothing is said of what cannot be known.
+        return clients.loki.discarded()
+    except (BackendRefused, BackendUnavailable):
+        # Whether it has a test's lines is another question, and asked where it matters.
+        return None
+
+
+def _discarded_meanwhile(context: Context) -> dict[str, int]:
+    """Since the last look of this process; the first was before its first test."""
+    now = discarded_by_loki(context.clients)
+    before, context.history.loki_discards = context.history.loki_discards, now
+    if before is None or now is None:
         return {}
+    return {r: count - before.get(r, 0) for r, count in now.items() if count > before.get(r, 0)}
 
 
 def _scrape(context: Context) -> Hop:

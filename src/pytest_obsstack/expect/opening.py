@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
 
+from pytest_obsstack.errors import BackendUnavailable
 from pytest_obsstack.expect.clients import Clients
 from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
-from pytest_obsstack.expect.losses import counts
+from pytest_obsstack.expect.hops import discarded_by_loki
+from pytest_obsstack.expect.losses import OutcomeCounts, counts
 from pytest_obsstack.expect.probe import Probe
 from pytest_obsstack.expect.sdk_queue import DRAINED_S, accepted, queue_overflows
 from pytest_obsstack.wire.trace_context import TraceContext
@@ -65,9 +67,10 @@ class Bench:
         if history.queue_overflows is None and "issues" in self.stack.capabilities:
             # An overflow of an earlier run, on a kept or attached stack, says nothing about this.
             history.queue_overflows = queue_overflows(self.clients)
+        if history.loki_discards is None and "logs" in self.stack.capabilities:
+            history.loki_discards = discarded_by_loki(self.clients)
         # Only where nothing counts late, see sdk_queue; one request to a server that is near.
-        counted = self.stack.steerable and self._counts_outcomes()
-        outcomes = counts(self.clients.sentry.outcomes()) if counted else None
+        outcomes = self._outcomes() if self.stack.steerable else None
         context = Context(
             stack=self.stack,
             clients=self.clients,
@@ -106,8 +109,16 @@ class Bench:
         observer = self._observer
         return contextlib.nullcontext() if observer is None else observer.watching(context)
 
-    def _counts_outcomes(self) -> bool:
-        return "issues" in self.stack.capabilities and self.clients.sentry.traits.counts_outcomes
+    def _outcomes(self) -> OutcomeCounts | None:
+        """What has become of all items so far; ``None`` where nobody tells."""
+        have = self.stack.capabilities
+        if "issues" not in have or not self.clients.sentry.traits.counts_outcomes:
+            return None
+        try:
+            return counts(self.clients.sentry.outcomes())
+        except BackendUnavailable:
+            # A test may well begin while the tracker is stopped, and start it.
+            return None
 
     def close(self) -> None:
         self._http.close()

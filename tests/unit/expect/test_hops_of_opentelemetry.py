@@ -236,8 +236,8 @@ def test_lines_without_a_trace_id() -> None:
             {"a_new_one": 1},
             "1 a_new_one",
             (
-                "Loki does not store lines (a_new_one): look for that word in Loki's documentation of "
-                "limits and in its log"
+                "Loki does not store lines (a_new_one): look for that word in Loki's "
+                "documentation of limits and in its log"
             ),
         ),
     ],
@@ -245,10 +245,11 @@ def test_lines_without_a_trace_id() -> None:
 def test_a_loki_that_discards_lines(lost: dict[str, int], told: str, cause: str) -> None:
     given = healthy()
     given.loki.lines = []
-    given.loki.discarding = lost
+    given.loki.discarding = {"line_too_long": 1} | {r: n + 1 for r, n in lost.items()}
+    given.context.history.loki_discards = dict.fromkeys(given.loki.discarding, 1)
     assert broken(log_hops, given) == Hop(
         "Loki (limits)",
-        f"Loki has 0 lines of this trace, and has discarded others since its start ({told})",
+        f"Loki has 0 lines of this trace, and has discarded others meanwhile ({told})",
         broken=True,
         cause=cause,
     )
@@ -257,11 +258,22 @@ def test_a_loki_that_discards_lines(lost: dict[str, int], told: str, cause: str)
 def test_a_loki_that_has_lines_of_the_trace_is_no_broken_hop_for_what_it_discards() -> None:
     given = healthy()
     given.loki.discarding = {"line_too_long": 2}
+    given.context.history.loki_discards = {}
     hops = log_hops(given.context)
     assert first_broken(hops) is None
     assert hops[-1].seen == (
-        "Loki has 1 line of this trace, and has discarded others since its start (2 line_too_long)"
+        "Loki has 1 line of this trace, and has discarded others meanwhile (2 line_too_long)"
     )
+
+
+def test_what_loki_has_discarded_before_explains_nothing() -> None:
+    given = healthy()
+    given.loki.lines = []
+    given.loki.discarding = {"line_too_long": 2}
+    given.context.history.loki_discards = {"line_too_long": 1}
+    assert broken(log_hops, given).name == "Loki (limits)"
+    # It has been told; the next test's lines are missing for another reason.
+    assert broken(log_hops, given).name == "Loki"
 
 
 def test_a_loki_that_does_not_show_its_metrics_is_not_guessed_at() -> None:

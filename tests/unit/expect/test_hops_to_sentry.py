@@ -248,8 +248,8 @@ def lost(*since: Outcome, transactions: int = 1) -> Bench:
             "Sentry (invalid)",
             "1 error invalid (no reason)",
             (
-                "Sentry has not kept it (invalid): the server does not understand what the SDK sends: "
-                "their versions may not fit"
+                "Sentry has not kept it (invalid): the server does not understand what the SDK "
+                "sends: their versions may not fit"
             ),
         ),
     ],
@@ -283,8 +283,8 @@ def test_a_lost_transaction_explains_that_nothing_came() -> None:
     assert (hop.name, hop.cause) == (
         "SDK (sample_rate)",
         (
-            "the SDK has dropped it: sample_rate or traces_sample_rate of the app's sentry_sdk.init "
-            "is below 1"
+            "the SDK has dropped it: sample_rate or traces_sample_rate of the app's "
+            "sentry_sdk.init is below 1"
         ),
     )
 
