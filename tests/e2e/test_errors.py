@@ -78,7 +78,8 @@ def test_simulated_errors_have_their_title_and_one_group_with_the_right_count(
     obs.sentry.expect_events(count=failed)
     counts = {value.value: value.count for value in obs_sentry.tag_values(issue, "customer_tier")}
     assert counts[tier] == failed
-    assert sum(counts.values()) == obs_sentry.issue(issue.id).count
+    # The group is everybody's: events of other runs, or of a self-check, may have no such tag.
+    assert sum(counts.values()) <= obs_sentry.issue(issue.id).count
 
 
 @pytest.mark.claim("view-simulated")

@@ -22,7 +22,7 @@ def test_events_and_transactions_have_the_release_and_it_exists(
     obs.get("/error")
     obs.get("/health")
     obs.sentry.expect_event(type="ValueError", release=RELEASE)
-    assert {event.release for event in obs.sentry.events()} == {RELEASE}
+    assert [event.release for event in obs.sentry.events()] == [RELEASE]
     transactions = obs.sentry.transactions()
     assert [(found.name, found.release) for found in transactions] == [
         ("/error", RELEASE),

@@ -16,6 +16,8 @@ from pytest_obsstack.providers.guard import RELEASE, owner_descriptor
 
 GUARD = Path(__file__).with_name("guard.py")
 _KILL_AFTER_S = 3.0
+_BYTES_A_LINE = 200
+"""More than most lines of a log have."""
 _LOG_TAIL_BYTES = 65536
 
 
@@ -171,15 +173,19 @@ def _start_mark(pid: int) -> str | None:
 
 
 def tail(path: Path, lines: int = 20) -> list[str]:
-    """The last lines of a log file (of its last 64 KiB); empty where there is none yet."""
+    """The last lines of a log file; empty where there is none yet.
+
+    They are looked for in its last 64 KiB, or further back where so many lines are asked for.
+    """
+    window_bytes = max(_LOG_TAIL_BYTES, lines * _BYTES_A_LINE)
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - _LOG_TAIL_BYTES))
+            file.seek(max(0, size - window_bytes))
             text = file.read().decode("utf-8", "replace")
     except FileNotFoundError:
         return []
     found = text.splitlines()
-    if size > _LOG_TAIL_BYTES and len(found) > 1:
+    if size > window_bytes and len(found) > 1:
         del found[0]  # Most likely the end of a line only.
     return found[-lines:] if lines > 0 else []

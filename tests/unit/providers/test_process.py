@@ -202,6 +202,13 @@ def test_tail_of_a_large_log_reads_its_end_alone_and_no_half_line(tmp_path: Path
     assert tail(log, 5) == ["last\ufffd line"]
 
 
+def test_tail_of_many_lines_reads_further_back(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    log.write_text("first\n" + "x" * 99_999 + "\nlast\n")
+    assert tail(log, 5) == ["last"]
+    assert tail(log, 1000)[0] == "first"
+
+
 def test_tail_of_a_line_that_is_too_long_is_its_end(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_bytes(b"x" * 200_000 + b"end\n")
