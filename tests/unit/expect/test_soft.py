@@ -16,8 +16,10 @@ import pytest
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.mismatch import Mismatch, fail
 from pytest_obsstack.expect.probe import Probe
+from pytest_obsstack.expect.sentry import SentryExpectations
 from pytest_obsstack.expect.soft import Expectations, SoftBlock, Unmet, UnmetUsed
 from tests.unit.expect.fakes import bench
+from tests.unit.expect.models import event, issue
 
 HERE = Path(__file__).name
 
@@ -155,6 +157,18 @@ def test_using_what_was_not_found_ends_the_block_with_the_report(shop: Shop) -> 
         "The block ended at FILE:N  assert found + 1 == 2\n"
         "This needs what expectation 1) of the block has not found."
     )
+
+
+def test_an_issue_that_was_not_found_has_no_events() -> None:
+    given = bench()
+    given.sentry.events, given.sentry.issues = [event("KeyError")], [issue("KeyError")]
+    sentry = SentryExpectations(given.context)
+    with pytest.raises(AssertionError) as caught, SoftBlock():
+        missing = sentry.expect_issue("ValueError")
+        sentry.expect_event(missing, type="ValueError")
+        assert sentry.expect_event(type="KeyError").event_id == "e" * 32
+    assert "2) " in str(caught.value)
+    assert str(caught.value).endswith("This needs what expectation 1) of the block has not found.")
 
 
 def test_an_expectation_on_what_was_not_found_is_unmet_too(shop: Shop) -> None:
