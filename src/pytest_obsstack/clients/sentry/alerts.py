@@ -124,7 +124,7 @@ class SentryAlerts:
 
     def issue_rules(self) -> tuple[IssueRule, ...]:
         found = listed(self._api, self._rules(), {"expand": "lastTriggered"})
-        return tuple(map(_parse_issue_rule, found))
+        return tuple(map(parse_issue_rule, found))
 
     def create_issue_rule(
         self,
@@ -150,7 +150,7 @@ class SentryAlerts:
             "actions": [dict(item) for item in actions],
             "environment": environment,
         }
-        return _parse_issue_rule(self._post(self._rules(), body))
+        return parse_issue_rule(self._post(self._rules(), body))
 
     def delete_issue_rule(self, rule: IssueRule) -> None:
         self._api.request("DELETE", self._rules(rule.id))
@@ -239,7 +239,7 @@ def _parse_app(raw: Any) -> SentryApp:
     )
 
 
-def _parse_issue_rule(raw: Any) -> IssueRule:
+def parse_issue_rule(raw: Any) -> IssueRule:
     raw = fields.mapping(raw, "an issue alert rule")
 
     def parts(key: str) -> tuple[Rule, ...]:
