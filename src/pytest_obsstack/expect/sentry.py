@@ -6,30 +6,25 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.expect.context import Context
-from pytest_obsstack.expect.fence import errors_settled
 from pytest_obsstack.expect.matching import NOT_GIVEN, differences, given
-from pytest_obsstack.expect.question import Question
-from pytest_obsstack.expect.sentry_fields import (
-    event_fields,
-    event_title,
-    issue_fields,
-    issue_title,
-    transaction_fields,
-    transaction_title,
-)
+from pytest_obsstack.expect.sentry_fields import event_fields
 from pytest_obsstack.expect.sentry_groups import (
     expect_breadcrumbs,
     expect_grouping,
     of_count,
     trail,
 )
-from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
 from pytest_obsstack.expect.sentry_life import (
     Resolved,
     expect_no_regression,
     expect_regression,
     resolve,
     with_first_release,
+)
+from pytest_obsstack.expect.sentry_questions import (
+    event_question,
+    issue_question,
+    transaction_question,
 )
 from pytest_obsstack.expect.soft import Expectations
 
@@ -89,7 +84,7 @@ class SentryExpectations(Expectations):
             count=count,
             user_count=user_count,
         )
-        question = self._issue_question()
+        question = issue_question(self._context)
         if first_release is not NOT_GIVEN:
             context, fetch = self._context, question.fetch
             question = replace(question, fetch=lambda: with_first_release(context, fetch()))
@@ -171,7 +166,7 @@ class SentryExpectations(Expectations):
             fingerprint=fingerprint,
             breadcrumbs=trail(self._context, breadcrumbs),
         )
-        return self._event_question(issue).one(self._context, expected)
+        return event_question(self._context, issue).one(self._context, expected)
 
     def expect_transaction(
         self,
@@ -197,7 +192,7 @@ class SentryExpectations(Expectations):
             release=release,
             duration_s=duration_s,
         )
-        return self._transaction_question().one(self._context, expected)
+        return transaction_question(self._context).one(self._context, expected)
 
     # ---- order, number, groups
 
@@ -234,7 +229,7 @@ class SentryExpectations(Expectations):
         expected = given(
             type=type, value=value, message=message, level=level, tags=tags, fingerprint=fingerprint
         )
-        question = self._event_question(issue)
+        question = event_question(self._context, issue)
         judge = of_count(count, expected, question.title, issue)
         events = question.together(
             self._context,
@@ -269,12 +264,12 @@ class SentryExpectations(Expectations):
         Raises ``CannotTell`` where it cannot be proven that no more will come.
         """
         __tracebackhide__ = True
-        return self._event_question().all(self._context)
+        return event_question(self._context).all(self._context)
 
     def transactions(self) -> tuple[TransactionEvent, ...]:
         """All transactions of this test, by start time, once arrival has settled."""
         __tracebackhide__ = True
-        return self._transaction_question().all(self._context)
+        return transaction_question(self._context).all(self._context)
 
     # ---- absence
 
@@ -288,7 +283,7 @@ class SentryExpectations(Expectations):
         """
         __tracebackhide__ = True
         expected = given(type=type, value=value, title=title)
-        self._issue_question().none(self._context, expected)
+        issue_question(self._context).none(self._context, expected)
 
     def expect_no_event(
         self,
@@ -302,48 +297,4 @@ class SentryExpectations(Expectations):
         """No error event of this test matches; without fields: there is none at all."""
         __tracebackhide__ = True
         expected = given(type=type, value=value, message=message, level=level, tags=tags)
-        self._event_question().none(self._context, expected)
-
-    # ---- what is asked
-
-    def _issue_question(self) -> Question[Issue]:
-        return self._question("issue", self._issues, issue_fields, issue_title)
-
-    def _event_question(self, issue: Issue | None = None) -> Question[Event]:
-        return self._question("event", lambda: self._events(issue), event_fields, event_title)
-
-    def _transaction_question(self) -> Question[TransactionEvent]:
-        return self._question(
-            "transaction", self._transactions, transaction_fields, transaction_title
-        )
-
-    def _question(self, noun: str, fetch: Any, fields: Any, title: Any) -> Question[Any]:
-        return Question(
-            backend=self._context.clients.sentry.traits.product,
-            noun=noun,
-            signal="errors",
-            fetch=fetch,
-            fields=fields,
-            title=title,
-            settle=errors_settled,
-            hops=sentry_hops,
-            links=self._links,
-        )
-
-    def _links(self) -> Sequence[str]:
-        issues = {event.issue_id for event in self._events() if event.issue_id}
-        client = self._context.clients.sentry
-        pages = [client.issues_url(issue_id) for issue_id in sorted(issues)[:2]]
-        return pages or [client.issues_url()]
-
-    def _events(self, issue: Issue | None = None) -> tuple[Event, ...]:
-        events = events_of_test(self._context)
-        return tuple(e for e in events if issue is None or e.issue_id == issue.id)
-
-    def _issues(self) -> tuple[Issue, ...]:
-        client = self._context.clients.sentry
-        ids = dict.fromkeys(event.issue_id for event in self._events() if event.issue_id)
-        return tuple(client.issue(issue_id) for issue_id in ids)
-
-    def _transactions(self) -> tuple[TransactionEvent, ...]:
-        return self._context.clients.sentry.transactions_of_trace(self._context.trace_id)
+        event_question(self._context).none(self._context, expected)
