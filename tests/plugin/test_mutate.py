@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.docs.blocks import all_blocks
-from tests.plugin.inner import Ended, Project
+from tests.plugin.inner import Ended, Project, ended, interrupt, wait_until
 
 pytestmark = pytest.mark.obs_requires("app_control", "faults")
 
@@ -83,6 +83,21 @@ def test_that_fails(obs):
 def test_that_stops_sentry(obs, obs_stack):
     obs_stack.stop("sentry")
     obs_stack.start("sentry")
+"""
+INTERRUPTED = """
+import time
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+def test_it(obs):
+    with (HERE / "runs").open("a") as runs:
+        runs.write("x")
+    obs.get("/error")
+    obs.sentry.expect_event()
+    if (HERE / "runs").stat().st_size > 2:
+        (HERE / "a fault").touch()
+        time.sleep(60)
 """
 SHARED = """
 import pytest
@@ -262,6 +277,21 @@ def test_what_a_module_shares_is_made_anew_for_each_rerun(shop: Project) -> None
     found = verdicts(record(shop))["test_it.py::test_of_shared_telemetry"]
     assert found["tag removed (errors): endpoint"] == "killed"
     assert found["breadcrumbs removed (errors)"] == "killed"
+
+
+def test_a_run_is_interrupted_during_a_rerun_as_ever(shop: Project) -> None:
+    shop.write("test_it.py", INTERRUPTED)
+    process = shop.start("--obs-mutate")
+    wait_until((shop.folder / "a fault").exists, "a rerun with a fault that is not noticed")
+    interrupt(process)
+    run = ended(process)
+    assert run.status == pytest.ExitCode.INTERRUPTED, run.output
+    assert "1 passed" in run.output
+    assert "INTERNALERROR" not in run.output
+    assert "RuntimeError" not in run.output
+    assert summary(run)[0] == (
+        "no fault concerned what the tests assert (0 tests, 0 reruns, SECONDS)"
+    )
 
 
 def test_reruns_and_a_debugger_do_not_go_together(shop: Project) -> None:
