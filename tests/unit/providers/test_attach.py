@@ -163,11 +163,16 @@ def test_a_foreign_stack_can_show_what_its_components_can() -> None:
 def test_a_foreign_stack_is_read_only_unless_writes_are_allowed() -> None:
     state = attached(use=ALL, **ACCESS)
     assert not {"writes", "alerts", "faults", "app_control", "exact_metrics"} & able(state)
-    assert able(state, writes=True) - able(state) == {"writes", "alerts"}
+    assert able(state, writes=True) - able(state) == {
+        "writes",
+        "alerts",
+        "issue_status",
+    }
 
 
 def test_a_kept_stack_can_be_steered_only_where_writes_are_allowed() -> None:
-    assert able(KEPT) == EMBEDDED - {*("app_control", "writes", "alerts", "faults", "injection")}
+    lacks = {*("app_control", "writes", "alerts", "issue_status", "faults", "injection")}
+    assert able(KEPT) == EMBEDDED - lacks
     assert able(KEPT, writes=True) == EMBEDDED - {"app_control"}
 
 
