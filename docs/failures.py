@@ -31,6 +31,9 @@ IDS = (
 LINES = ("test_orders.py:9", "test_orders.py:11", "test_orders.py:13")
 """What stands in a page for the test's trace id, for other ids, and for lines of a test."""
 
+PATIENT_S: Mapping[str, float] = {"wrong-rate": 10.0}
+"""Examples that wait for something that comes."""
+
 WITHOUT_DSN: Mapping[str, str] = {"SENTRY_DSN": ""}
 EXPORTS_TO_NOBODY: Mapping[str, str] = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"}
 
@@ -147,12 +150,26 @@ def long_values(obs: Probe) -> Generator[None, None, None]:
     obs.sentry.expect_event(message="retrying, " * 20 + "went on")
 
 
+def wrong_histogram(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/slow?seconds=0.3")
+    yield
+    seconds = 'http_request_duration_seconds{endpoint="/slow"}'
+    obs.metrics.expect_histogram(seconds, count=1, quantile={0.95: 0.25})
+
+
+def wrong_rate(obs: Probe) -> Generator[None, None, None]:
+    yield
+    obs.expect_sampling_rate(0.25, requests=100)
+
+
 EXAMPLES: Mapping[str, tuple[Example, Mapping[str, str] | None]] = {
     "nearest-miss": (nearest_miss, None),
     "not-absent": (not_absent, None),
     "wrong-span": (wrong_status_of_a_span, None),
     "wrong-line": (wrong_level_of_a_line, None),
     "wrong-increase": (wrong_increase, None),
+    "wrong-histogram": (wrong_histogram, None),
+    "wrong-rate": (wrong_rate, {"SENTRY_TRACES_SAMPLE_RATE": "0"}),
     "leak": (leak, None),
     "broken-hop": (broken_hop, EXPORTS_TO_NOBODY),
     "cannot-tell": (cannot_tell, WITHOUT_DSN),
@@ -186,7 +203,7 @@ def message_of(name: str, obs: Probe) -> str:
     steps = EXAMPLES[name][0](obs)
     next(steps)
     _let_everything_arrive(obs, broken=EXAMPLES[name][1] is not None)
-    obs._context.timeout_s = GIVES_UP_S
+    obs._context.timeout_s = PATIENT_S.get(name, GIVES_UP_S)
     try:
         next(steps)
     except (AssertionError, CannotTell) as failure:
@@ -228,6 +245,9 @@ def normalised(text: str, obs: Probe) -> str:
         (r"\b[0-9a-f]{8}…", "4bf92f35…"),
         (r"http://[0-9a-f]{4}…@", "http://8f0c…@"),
         (r"\bSIMPLE-APP-\w+", "SIMPLE-APP-1"),
+        (r"observation, sum \d\.\d+; ≤ [\d.]+: 1", "observation, sum 0.303; ≤ 0.5: 1"),
+        (r"app \d+ requests \(200 ×\d+\)", "app 1 request (200)"),
+        (r"accepted 0 events, \d+ transactions", "accepted 0 events, 1 transaction"),
         (r"\d+\.\d s \(\d+ polls?\)", "10.0 s (103 polls)"),
         (
             r"accepted \d+ (metric points|spans?|log records?), sent \d+ ",

@@ -1,17 +1,19 @@
 """Fences: proof that everything a test's requests reported has arrived, signal by signal.
 
 A fence is a thing that the app sends after whatever else a request reported, on the same way; once
-it is visible, so is the rest, or it was lost. What proves what, and what it does not prove:
+it is visible, so is the rest, or it was lost. What proves what, and where it proves nothing:
 
 =======  =========================================  =============================================
-signal   fence                                      does not cover
+signal   fence                                      cannot tell
 =======  =========================================  =============================================
-errors   the request's own Sentry transaction,      background threads; a queue that overflowed
-         on a tracker that keeps the order
-spans    the request's SERVER span                  spans of background threads, streamed bodies
-logs     the record that the app logs last, else    records of background threads
-         the exporter's delay after the SERVER span
-metrics  a sample as new as the last response       —
+errors   the request's own Sentry transaction,      background threads; streamed bodies; a queue
+         on a tracker that keeps the order          that may have overflowed
+spans    the request's SERVER span                  background threads; streamed bodies; what
+                                                    waits in a collector's sending queue
+logs     the record that the app logs last, else    background threads; streamed bodies; what
+         the exporter's delay after the SERVER span  waits in a collector's sending queue
+metrics  a sample as new as the last response, of   background threads; a process that was never
+         each process of the app                    seen
 =======  =========================================  =============================================
 
 A fence returns a ``Settled``: proven, or the reason why it cannot be told.
