@@ -97,3 +97,17 @@ def test_errors_and_transactions_reach_sentry_without_the_collector(
     transaction = obs.sentry.expect_transaction("/error", op="http.server")
     assert transaction.parent_span_id == obs.exchanges[0].span_id
     assert obs_stack.status()["collector"]["listening"] is False
+
+
+@pytest.mark.obs_requires("injection", "issues", "spans", "logs")
+def test_everything_is_delivered_once_whichever_way_it_takes(obs: Probe, obs_stack: Stack) -> None:
+    # Products keep one of what comes twice and tell nobody; the embedded servers count.
+    endpoints, own = obs_stack.endpoints, obs_stack.state.products
+    for name, endpoint in (("sentry", endpoints.sentry), ("loki", endpoints.loki)):
+        if endpoint is None or endpoint.url != own[name].url:
+            pytest.skip(f"the {name} of this stack does not count deliveries")
+    obs.get("/error")
+    obs.get("/checkout", params={"fail": 1})
+    obs.get("/chain", params={"fail": 1})
+    # Handled errors go both ways on purpose: to Sentry with tags, to the collector with the span.
+    obs.expect_exactly_once(allow=("sentry+otel",))
