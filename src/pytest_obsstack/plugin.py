@@ -79,7 +79,7 @@ def pytest_configure(config: pytest.Config) -> None:
         from pytest_obsstack.evidence.mutation.plugin import MutationCheck
 
         check = MutationCheck(options, holder.folder, is_worker=holder.is_worker)
-        config.stash[OBSERVER] = check
+        config.stash[OBSERVER] = check.observer
         config.pluginmanager.register(check, "obsstack-mutate")
     if options.proofs is not None:
         from pytest_obsstack.evidence.recorder import ProofRecorder

@@ -6,7 +6,6 @@ controller, who is told at each worker's end, sums up.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -18,6 +17,7 @@ import pytest
 # The one way to run an item again, which other plugins that do so take, too.
 from _pytest.runner import runtestprotocol
 
+from pytest_obsstack.evidence.mutation.injection import Injector, Rerun
 from pytest_obsstack.evidence.mutation.outcome import (
     Checked,
     Outcome,
@@ -29,7 +29,6 @@ from pytest_obsstack.evidence.mutation.plan import Mutant, plan, repeated
 from pytest_obsstack.evidence.mutation.score import Score, score_of, to_json
 from pytest_obsstack.options import Options
 from pytest_obsstack.record.asserted import Asserted
-from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
     from pytest_obsstack.expect.context import Context
@@ -46,7 +45,6 @@ _NO_TRACE = "they send nothing in a trace of their own on this run's stack"
 _NO_FACT = "no expectation of theirs looks at what arrived"
 _NOT_PASSED = "they did not pass"
 _SKIPPED = "they were skipped"
-_FROZEN_WITHIN_S = 2.0
 _LONGEST, _SHORTEST = 5, 20
 """A rerun waits for at most a fifth of ``--obs-timeout``, and for at least a twentieth."""
 _SLOWER = 3.0
@@ -54,7 +52,7 @@ _SLOWER = 3.0
 
 
 class MutationCheck:
-    """A plugin of its own, and the observer of all probes, where ``--obs-mutate`` is given."""
+    """A plugin of its own, registered where ``--obs-mutate`` is given."""
 
     def __init__(self, options: Options, folder: Path, *, is_worker: bool) -> None:
         self._options = options
@@ -64,53 +62,7 @@ class MutationCheck:
         self._noticed: set[str] = set()
         """Faults that some test of this process has noticed: enough for those that nobody names."""
         self._lost: list[str] = []
-        self._rerun: _Rerun | None = None
-        self._first: list[Context] = []
-        """Of the run of the test whose outcome counts."""
-
-    # ---- what probes ask
-
-    def timeout_s(self, usual_s: float) -> float:
-        """Short during reruns: what has not come by then was dropped by the fault."""
-        rerun = self._rerun
-        return usual_s if rerun is None else min(usual_s, rerun.timeout_s)
-
-    @contextlib.contextmanager
-    def watching(self, context: Context) -> Iterator[None]:
-        """Begin the fault of this rerun for the probe's trace, and end it with the probe."""
-        rerun = self._rerun
-        if rerun is None:
-            self._first.append(context)
-            yield
-            return
-        rerun.contexts.append(context)
-        mutant = rerun.mutant
-        if mutant is None:
-            yield
-            return
-        stack = context.stack
-        stack.mutate(
-            {
-                "mutation": mutant.fault.name,
-                "trace_id": context.trace_id,
-                "signals": list(mutant.signals),
-                "names": list(mutant.names),
-                "text": mutant.text,
-                "instance": context.app.instance,
-            }
-        )
-        try:
-            if "metrics" in mutant.signals:
-                _wait_until_frozen(context)
-            yield
-        finally:
-            if not rerun.abandoned:
-                rerun.changed += stack.end_mutation(context.trace_id)
-            if "metrics" in mutant.signals:
-                # The next test counts from a sample that was taken after the fault.
-                context.history.last_ended_s = time.time()
-
-    # ---- running
+        self.observer = Injector()
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         if session.config.getoption("usepdb", default=False):
@@ -125,7 +77,7 @@ class MutationCheck:
         # What classes, modules and packages share is made anew for each rerun: it may hold the very
         # telemetry that the test looks at. The run's stack and app stay.
         inner: Any = item.session
-        self._first.clear()
+        self.observer.first.clear()
         reports = runtestprotocol(item, nextitem=inner, log=True)
         properties = list(item.user_properties)
         self._checked.append(self._check(item, reports))
@@ -136,8 +88,8 @@ class MutationCheck:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Iterator[None]:
-        if self._rerun is not None and self._rerun.error is None and call.excinfo is not None:
-            self._rerun.error = call.excinfo.value
+        if self.observer.rerun is not None and call.excinfo is not None:
+            self.observer.rerun.failed(call.excinfo.value)
         return (yield)
 
     def _check(self, item: pytest.Item, reports: Sequence[pytest.TestReport]) -> Checked:
@@ -146,7 +98,7 @@ class MutationCheck:
         if reason is not None:
             return Checked(item.nodeid, left_out=reason)
         control = self._run(item, None, self._options.timeout_s / _LONGEST)
-        facts = repeated(_facts(self._first), _facts(control.contexts))
+        facts = repeated(_facts(self.observer.first), _facts(control.contexts))
         mutants = plan(facts, _hints(item)) if facts else []
         if control.error is not None:
             told = f"{type(control.error).__name__}: {first_line(control.error)}"
@@ -188,22 +140,11 @@ class MutationCheck:
             kinds=kinds,
         )
 
-    def _run(self, item: pytest.Item, mutant: Mutant | None, timeout_s: float) -> _Rerun:
-        rerun = self._rerun = _Rerun(mutant, timeout_s)
-        started = time.monotonic()
+    def _run(self, item: pytest.Item, mutant: Mutant | None, timeout_s: float) -> Rerun:
         inner: Any = item.session
-        try:
+        with self.observer.rerunning(mutant, timeout_s) as rerun:
             runtestprotocol(item, nextitem=inner, log=False)
-        except BaseException:
-            # Ctrl-C: by the time the test's fixtures end, the connections are closed.
-            rerun.abandoned = True
-            raise
-        finally:
-            self._rerun = None
-        rerun.seconds = time.monotonic() - started
         return rerun
-
-    # ---- telling
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -251,20 +192,6 @@ class MutationCheck:
         return self._folder / "mutations.json"
 
 
-class _Rerun:
-    """One run of a test whose reports go nowhere; ``mutant`` is ``None`` without a fault."""
-
-    def __init__(self, mutant: Mutant | None, timeout_s: float) -> None:
-        self.mutant = mutant
-        self.timeout_s = timeout_s
-        self.contexts: list[Context] = []
-        self.changed: list[str] = []
-        self.error: BaseException | None = None
-        self.abandoned = False
-        """Whether somebody ended the whole run meanwhile."""
-        self.seconds = 0.0
-
-
 def _why_not(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> str | None:
     if any(hasattr(report, "wasxfail") or report.outcome == "failed" for report in reports):
         return _NOT_PASSED
@@ -284,16 +211,6 @@ def _facts(contexts: Sequence[Context]) -> list[Asserted]:
 def _hints(item: pytest.Item) -> list[str]:
     names = getattr(item, "fixturenames", ())
     return [kind for name in names for kind in _HINTS.get(name, ())]
-
-
-def _wait_until_frozen(context: Context) -> None:
-    """Until the app has exported once; one that has no metrics is not waited for any longer."""
-
-    def poll() -> bool | None:
-        active = context.stack.mutation(context.trace_id)
-        return True if active is not None and active["ready"] else None
-
-    until(poll, timeout_s=_FROZEN_WITHIN_S)
 
 
 def _end_session_fixtures(item: pytest.Item, nextitem: pytest.Item | None) -> None:
