@@ -283,6 +283,36 @@ def test_soft(obs: Probe) -> None:
     )
 
 
+def test_soft_is_shown_at_its_block(obs: Probe) -> None:
+    obs.get("/error")
+    settle(obs)
+    with red() as failure:  # noqa: SIM117 - the block's own line is looked at
+        with obs.soft():
+            obs.traces.expect_span("GET /error", status="ok")
+    assert ">           with obs.soft():\nE           AssertionError: 1 of 1 " in failure.shown
+    assert "soft.py" not in failure.shown
+
+
+def test_soft_that_cannot_tell_shows_what_it_has_collected(obs: Probe) -> None:
+    obs.get("/health", headers={"traceparent": f"00-{obs.trace_id}-00f067aa0ba902b7-00"})
+    obs.logs.expect_line("request finished")
+    hurry(obs)
+    with red(CannotTell) as failure, obs.soft():
+        obs.logs.expect_line("order received")
+        obs.traces.expect_no_span("DELETE")
+        obs.logs.expect_line("never asked")
+    lines = [line[1:].strip() for line in failure.shown.splitlines() if line.startswith("E  ")]
+    collected = lines.index("Before that: 1 of 2 expectations of the block was not met.")
+    assert "Cannot assert that there is no span: it is not proven" in lines[0]
+    assert lines[collected + 1 : collected + 5] == [
+        "",
+        '1) test_red_shapes.py:LINE  obs.logs.expect_line("order received")',
+        "No Loki line matched within SECONDS (POLLS).",
+        "expected  line 'order received'",
+    ]
+    assert not any("never asked" in line for line in lines)
+
+
 def test_expect_span_count(obs: Probe) -> None:
     obs.get("/chain")
     assert obs.traces.expect_span_count(max=3) == 3
