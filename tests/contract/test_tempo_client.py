@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 
@@ -220,3 +221,24 @@ def test_a_tempo_that_has_stopped_is_unavailable() -> None:
     with pytest.raises(BackendUnavailable):
         client.trace(TRACE)
     client.close()
+
+
+def test_traces_are_found_by_the_header_that_their_request_had(tempo: RunningTempo) -> None:
+    """Whether the attribute is a list, as of a header, or a text."""
+    trace_ids = ["e" * 31 + digit for digit in "123"]
+    header = "http.request.header.x_request_id"
+    values = [
+        AnyValue(array_value=ArrayValue(values=[AnyValue(string_value="test-1")])),
+        AnyValue(string_value="test-2"),
+        AnyValue(array_value=ArrayValue(values=[AnyValue(string_value="other")])),
+    ]
+    for trace_id, value in zip(trace_ids, values, strict=True):
+        made = span(trace_id, "7" * 16, "", "GET /", Span.SPAN_KIND_SERVER)
+        made.attributes.append(KeyValue(key=header, value=value))
+        send(tempo, request_of("simple-app", made))
+    with contextlib.closing(TempoClient(TempoEndpoint(tempo.url))) as client:
+        found = client.found_by(header, "test-", since_s=time.time() - 60)
+    by_trace = {trace_id: text for text, trace_id in found}
+    assert by_trace.keys() == {trace_ids[0], trace_ids[1]}
+    assert "test-1" in by_trace[trace_ids[0]]
+    assert "test-2" in by_trace[trace_ids[1]]

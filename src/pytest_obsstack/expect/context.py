@@ -94,6 +94,8 @@ class Context:
     """``history.queue_overflows`` when the test began."""
     accepted_before: int | None = None
     """How many items the error tracker had accepted when the test began; None: it does not tell."""
+    worked_off: int = 0
+    """How many requests there were when nothing of them was waiting in a queue any more."""
     outcomes_before: OutcomeCounts | None = None
     """What had become of all items when the test began; None where the tracker does not tell."""
     background_ends: dict[str, int] = field(default_factory=dict)

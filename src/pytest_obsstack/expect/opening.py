@@ -99,7 +99,8 @@ class Bench:
                 history.unsettled = [
                     earlier for earlier in history.unsettled if now_s - earlier[1] <= DRAINED_S
                 ]
-                history.unsettled.append((context.trace_id, context.last_ended_s))
+                if context.worked_off < len(context.exchanges.all):
+                    history.unsettled.append((context.trace_id, context.last_ended_s))
 
     def _timeout_s(self) -> float:
         usual_s = self.options.timeout_s

@@ -213,6 +213,22 @@ def test_what_an_earlier_test_has_left_in_the_queue_counts(ended_s: float, prove
     assert errors_settled(given.context).proven is proven
 
 
+def test_what_has_settled_does_not_count_against_later_tests() -> None:
+    history = AppHistory(unsettled=[(OTHER_TRACE, SENT_S - 1)])
+    given = busy(1, history=history)
+    assert errors_settled(given.context).proven
+    assert history.unsettled == []
+    assert given.context.worked_off == 1
+
+
+def test_what_has_settled_of_one_process_says_nothing_of_the_others() -> None:
+    history = AppHistory(unsettled=[(OTHER_TRACE, SENT_S - 1)])
+    given = busy(1, history=history)
+    given.context.app = replace(given.context.app, processes=2)
+    assert errors_settled(given.context).proven
+    assert history.unsettled == [(OTHER_TRACE, SENT_S - 1)]
+
+
 # ---- several processes
 
 
