@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+from pytest_obsstack.clients.deliveries import deliveries_of
 from pytest_obsstack.expect.metric_fence import own_matcher
 from pytest_obsstack.expect.own_traces import lines_of_test, spans_of_test
 from pytest_obsstack.expect.sentry_hops import events_of_test
 from pytest_obsstack.expect.sentry_logs import logs_of_test
 
 if TYPE_CHECKING:
+    from pytest_obsstack.clients.sentry.client import SentryClient
     from pytest_obsstack.expect.context import Context
 
 _CLOCKS_APART_S = 60.0
@@ -24,6 +26,8 @@ def places(context: Context) -> Iterator[tuple[str, str]]:
         yield from _in_events(context)
         for name, log, attributes in logs_of_test(context):
             yield f"{name} log", _json({**log.raw, **attributes})
+    if "tracker_spans" in have:
+        yield from _in_span_events(context)
     for store in context.clients.span_stores:
         # Also those that undecided requests have begun.
         spans_of_test(context, store)
@@ -54,6 +58,16 @@ def _in_events(context: Context) -> Iterator[tuple[str, str]]:
         for attachment in client.attachments(event_id, project=project):
             content = client.attachment_content(event_id, attachment.id, project=project)
             yield f"attachment {attachment.name} of {where}", content.decode("utf-8", "replace")
+
+
+def _in_span_events(context: Context) -> Iterator[tuple[str, str]]:
+    """Sentry drops the events of OpenTelemetry's spans; the embedded one keeps their exceptions."""
+    # Nobody but Sentry shows spans by trace.
+    client = cast("SentryClient", context.clients.sentry)
+    for trace_id in (context.trace_id, *dict.fromkeys(context.found_traces.values())):
+        deliveries = deliveries_of(client, trace_id)
+        for exception in () if deliveries is None else deliveries.exceptions:
+            yield f"exception of span {exception.span_id}", f"{exception.type}: {exception.message}"
 
 
 def _in_metrics(context: Context) -> Iterator[tuple[str, str]]:

@@ -175,6 +175,18 @@ def test_attributes_of_structured_logs_are_searched() -> None:
     assert "found     Sentry log (as it is)" in failure(given)
 
 
+def test_exceptions_in_events_of_spans_are_searched_where_they_are_kept() -> None:
+    given = settled()
+    given.sentry.deliveries = {
+        "exceptions": [{"span_id": "2" * 16, "type": "ValueError", "message": f"no {SECRET}"}]
+    }
+    assert f"found     exception of span {'2' * 16} (as it is): ValueError: no hunter2" in failure(
+        given
+    )
+    given.sentry.deliveries = None
+    expect_nowhere(given.context, SECRET)
+
+
 def test_labels_of_exemplars_are_searched() -> None:
     given = settled()
     for trace_id, text in ((OTHER_TRACE, SECRET), (TRACE, "nothing")):
