@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from pytest_obsstack import Probe
+from pytest_obsstack import Probe, Stack
 from pytest_obsstack.expect.alerts import AlertReceiver
+from tests.e2e.words import own_word
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.obs_exclusive,
-    pytest.mark.obs_requires("injection", "metrics"),
-]
+pytestmark = [pytest.mark.e2e, pytest.mark.obs_exclusive, pytest.mark.obs_requires("metrics")]
 
 SHIPPED = Path(__file__).parents[2] / "stack" / "prometheus" / "rules.yml"
 WINDOW = "2s"
 
 
+def shipped_groups() -> list[dict[str, Any]]:
+    """The rules of the stack in containers, evaluated as often as there."""
+    groups = yaml.safe_load(SHIPPED.read_text("utf-8"))["groups"]
+    return [{**group, "interval": "1s"} for group in groups]
+
+
 def shipped_rule() -> Mapping[str, Any]:
-    """The rule of the stack in containers, on a short window and for this app's instance."""
-    (group,) = yaml.safe_load(SHIPPED.read_text("utf-8"))["groups"]
+    """That rule on a short window and for this app's instance."""
+    (group,) = shipped_groups()
     (rule,) = group["rules"]
     expr = rule["expr"].replace("[1m]", f"[{WINDOW}]").replace("by (job)", "by (job, instance)")
     return {"name": group["name"], "interval": "50ms", "rules": [{**rule, "expr": expr}]}
@@ -38,6 +43,7 @@ def fail_at_a_rate(obs: Probe) -> None:
         obs.metrics.expect_increase('http_requests_total{endpoint="/error"}', by=count)
 
 
+@pytest.mark.obs_requires("injection")
 def test_the_error_rate_fires_and_is_resolved(
     obs: Probe, obs_alert_receiver: AlertReceiver
 ) -> None:
@@ -54,9 +60,37 @@ def test_the_error_rate_fires_and_is_resolved(
     assert resolved.ends_s > obs.exchanges[-1].ended_s
 
 
+@pytest.mark.obs_requires("injection")
 def test_good_requests_do_not_fire(obs: Probe, obs_alert_receiver: AlertReceiver) -> None:
     with obs_alert_receiver.rules(shipped_rule()):
         for count in (1, 2):
             obs.get("/")
             obs.metrics.expect_increase('http_requests_total{endpoint="/"}', by=count)
         obs_alert_receiver.expect_no_alert("HighErrorRate")
+
+
+@pytest.mark.obs_requires("app_control", "faults")
+def test_the_shipped_rule_fires_for_the_service_that_fails(
+    obs: Probe,
+    obs_stack: Stack,
+    obs_alert_receiver: AlertReceiver,
+    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+) -> None:
+    """As it is: of a minute, by service; so a service of this test's own has no other errors."""
+    service = f"shop-{own_word(obs)}"
+    with contextlib.ExitStack() as stack:
+        if obs_stack.steerable:
+            stack.enter_context(obs_alert_receiver.rules(*shipped_groups()))
+        else:
+            stack.enter_context(obs_alert_receiver.told_by_prometheus())
+        shop = stack.enter_context(obs_with_app({"OTEL_SERVICE_NAME": service}))
+        shop.get("/")
+        shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=1)
+        fail_at_a_rate(shop)
+        fired = obs_alert_receiver.expect_alert("HighErrorRate", labels={"job": service})
+        assert fired.labels["severity"] == "page"
+
+        # Two errors among more than twenty requests are less than a fifth.
+        for _ in range(20):
+            shop.get("/")
+        obs_alert_receiver.expect_resolved("HighErrorRate", labels={"job": service})

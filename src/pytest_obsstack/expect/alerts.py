@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pytest_obsstack.errors import CannotTell
+from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.alert_fence import Fired, Verdict, alerts_settled
 from pytest_obsstack.expect.alert_rules import alert_hops
 from pytest_obsstack.expect.matching import (
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from pytest_obsstack.receiver.alert import Alert
 
 _THIS_TEST = "this test"
+_DISCOVERY_S = 20.0
+"""Up to 3.11 Prometheus looks every five seconds at what its discovery has found."""
 _RULE_FILE = "obs_alert_receiver.yml"
 
 
@@ -101,6 +103,46 @@ class AlertReceiver(Expectations):
         finally:
             without: dict[str, Any] = {"rule_files": {}, "alertmanagers": [], "external_labels": {}}
             stack.configure("prometheus", without)
+
+    @contextlib.contextmanager
+    def told_by_prometheus(self) -> Iterator[None]:
+        """Let the stack's own Prometheus notify this receiver, with the rules that it has.
+
+        In containers that takes some seconds: Prometheus reads a file that is written here. Raises
+        ``ObsstackError`` where the Prometheus is somebody else's, or does not come to know it.
+        """
+        stack = self._context.stack
+        if stack.steerable:
+            stack.configure("prometheus", {"alertmanagers": [self.url]})
+            try:
+                yield
+            finally:
+                stack.configure("prometheus", {"alertmanagers": []})
+            return
+        name = self.server.address.replace(":", "-")
+        stack.add_alertmanager(name, self.server.address)
+        try:
+            self._await_discovery()
+            yield
+        finally:
+            stack.remove_alertmanager(name)
+
+    def _await_discovery(self) -> None:
+        client = self._context.clients.prometheus
+
+        def poll() -> bool | None:
+            known = client.alertmanagers()
+            return True if any(self.server.address in url for url in known) else None
+
+        waited = until(poll, timeout_s=max(self._context.timeout_s, _DISCOVERY_S))
+        if waited.value is None:
+            known = ", ".join(client.alertmanagers()) or "none"
+            raise ObsstackError(
+                f"Prometheus does not know the receiver {self.url} after {waited.waited_s:.1f} s.",
+                expected="the receiver among its Alertmanagers",
+                found=known,
+                advice="see that it reads alertmanagers/*.json (file_sd_configs), and its log",
+            )
 
     # ---- presence
 

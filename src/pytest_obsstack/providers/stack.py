@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -132,6 +133,26 @@ class Stack:
     def configure(self, product: str, changes: Mapping[str, Any]) -> None:
         """Change settings of a product, as an edited configuration file and a restart would."""
         self._injection("configure").configure(product, changes)
+
+    def add_alertmanager(self, name: str, address: str) -> None:
+        """Let the Prometheus of a stack of containers notify ``host:port`` too, some seconds later.
+
+        Until ``remove_alertmanager`` of the same name.
+        """
+        path = self._alertmanager_file("add_alertmanager", name)
+        partial = path.with_suffix(".partial")
+        partial.write_text(json.dumps([{"targets": [address]}]), "utf-8")
+        partial.chmod(0o644)
+        partial.replace(path)
+
+    def remove_alertmanager(self, name: str) -> None:
+        self._alertmanager_file("remove_alertmanager", name).unlink(missing_ok=True)
+
+    def _alertmanager_file(self, action: str, name: str) -> Path:
+        from pytest_obsstack.providers.compose.project import ALERTMANAGERS
+
+        self._need("compose", action)
+        return self.folder / ALERTMANAGERS / f"{name}.json"
 
     def scrape(self, job: str | None = None) -> Sequence[Mapping[str, Any]]:
         """Let Prometheus scrape now; job, instance, health and error of each target."""

@@ -33,6 +33,8 @@ IMAGE_NAMES = "docker-compose.images.json"
 """In the run's folder: names for images that are built and have none."""
 _MOST_CPUS = 2
 DSN_FILE = "dsn.env"
+ALERTMANAGERS = "alertmanagers"
+"""The folder in the run's, whose files tell Prometheus whom to notify of alerts."""
 """What the collector is told of the tracker's project, in the stack's folder."""
 
 
@@ -121,6 +123,10 @@ class Project:
         """
         write_private(Path(self.compose.folder) / IMAGE_NAMES, json.dumps({"services": {}}))
         write_variables(Path(self.compose.env_files[0]), self.variables)
+        # Read by the Prometheus in its container, which is another user.
+        alertmanagers = Path(self.compose.folder) / ALERTMANAGERS
+        alertmanagers.mkdir(exist_ok=True)
+        alertmanagers.chmod(0o755)
 
 
 def plan(
@@ -187,6 +193,7 @@ def plan(
         "POSTGRES_PASSWORD": secrets.token_hex(16),
         "GRAFANA_ADMIN_PASSWORD": grafana_password,
         "OBSSTACK_FOLDER": str(stack),
+        "OBSSTACK_ALERTMANAGERS": str(folder / ALERTMANAGERS),
         "OBSSTACK_DSN_ENV": str(folder / DSN_FILE),
         # A tracker that takes no spans over OTLP would only make the app's exports fail.
         "COLLECTOR_TRACES_CONFIG": "config.yaml"
