@@ -149,7 +149,8 @@ def _sequence_differences(expected: Sequence[Any], actual: Any, path: str) -> li
     if not isinstance(actual, (list, tuple)):
         return [FieldDifference(path, expected, actual)]
     if len(actual) != len(expected):
-        return [FieldDifference(f"{path} (length)", len(expected), len(actual))]
+        # Both as lists, so that a tuple differs in no more than its elements.
+        return [FieldDifference(path, list(expected), list(actual))]
     found: list[FieldDifference] = []
     for index, (wanted, value) in enumerate(zip(expected, actual, strict=True)):
         found += differences(wanted, value, f"{path}[{index}]")
@@ -190,4 +191,6 @@ def describe_value(value: Any) -> str:
     if isinstance(value, Mapping):
         inner = ", ".join(f"{key}: {describe_value(item)}" for key, item in value.items())
         return "{" + inner + "}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(describe_value, value))}]"
     return repr(value)

@@ -10,7 +10,7 @@ from hypothesis import given as for_all
 from hypothesis import strategies as st
 
 from pytest_obsstack.expect.diff import WIDTH, compared, shortened
-from pytest_obsstack.expect.matching import ABSENT, Between, Containing
+from pytest_obsstack.expect.matching import ABSENT, Between, Containing, differences
 
 
 def test_short_values_stand_side_by_side() -> None:
@@ -130,3 +130,8 @@ def test_a_text_that_is_too_long_tells_its_length(text: str, shown: str) -> None
 )
 def test_bounds(bounds: tuple[Any, Any], actual: Any, matches: bool) -> None:
     assert (Between(*bounds).differences_of(actual, "f") == []) is matches
+
+
+def test_lists_of_another_length_are_shown_with_what_they_have() -> None:
+    (difference,) = differences({"way": ("a", re.compile("^b"))}, {"way": ["a"]})
+    assert compared(difference.expected, difference.actual) == ["expected ['a', /^b/]   got ['a']"]

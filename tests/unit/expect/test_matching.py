@@ -79,9 +79,9 @@ def test_a_list_is_compared_element_by_element() -> None:
     ]
 
 
-def test_a_list_of_another_length_differs_in_its_length() -> None:
+def test_a_list_of_another_length_differs_as_a_whole() -> None:
     assert differences({"way": ["a"]}, {"way": ["a", "b"]}) == [
-        FieldDifference("way (length)", 1, 2)
+        FieldDifference("way", ["a"], ["a", "b"])
     ]
 
 
