@@ -13,7 +13,11 @@ from pytest_obsstack.errors import BackendRefused
 from pytest_obsstack.wire.dsn import Dsn
 from tests.plugin.red import hurry, red
 
-pytestmark = pytest.mark.obs_requires("app_control", "injection", "logs", "issues")
+# Alone, because everybody's messages tell of what was lost meanwhile.
+pytestmark = [
+    pytest.mark.obs_requires("app_control", "injection", "logs", "issues"),
+    pytest.mark.obs_exclusive,
+]
 
 
 def test_lines_that_loki_discards(obs: Probe) -> None:

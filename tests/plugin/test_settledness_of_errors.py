@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -73,7 +74,32 @@ Cannot count the events: it is not proven that all errors of this test have arri
     # What the fence alone would have taken for all.
     client = quiet._context.clients.sentry
     assert 100 <= len(client.events_of_trace(quiet.trace_id)) < sent
-    assert not any(outcome.outcome == "client_discard" for outcome in client.outcomes())
+
+
+@pytest.mark.obs_exclusive
+def test_a_burst_of_which_the_sdk_tells_that_it_was_too_much(
+    obs_session: Session, obs_bench: Bench
+) -> None:
+    """Alone, because the project's tests all hear of it."""
+    app = obs_session.start_app(
+        replace(SPEC, env={"CLIENT_REPORTS": "on"}, background_threads=False)
+    )
+    try:
+        with obs_bench.probe(app) as obs:
+            obs.get("/burst?events=500&rest=0.3")
+            obs.get("/flush")
+            with red(CannotTell) as failure:
+                obs.sentry.expect_no_issue("KeyError")
+    finally:
+        app.stop()
+    assert (
+        re.sub(r"dropped \d+ items", "dropped N items", failure.text)
+        == """\
+Cannot assert that there is no issue: it is not proven that all errors of this test have arrived.
+  expected  the fence of each request has arrived
+  found     the SDK reported that it dropped N items because its queue was full
+  do        raise transport_queue_size in the app's sentry_sdk.init and say so: AppSpec(sentry_queue_size=…)"""
+    )
 
 
 def test_presence_is_told_whatever_was_lost(quiet: Probe) -> None:

@@ -15,7 +15,12 @@ from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
 from pytest_obsstack.expect.hops import discarded_by_loki
 from pytest_obsstack.expect.losses import OutcomeCounts, counts
 from pytest_obsstack.expect.probe import Probe
-from pytest_obsstack.expect.sdk_queue import DRAINED_S, accepted, queue_overflows
+from pytest_obsstack.expect.sdk_queue import (
+    DRAINED_S,
+    accepted,
+    overflows,
+    queue_overflows,
+)
 from pytest_obsstack.wire.trace_context import TraceContext
 
 if TYPE_CHECKING:
@@ -64,13 +69,15 @@ class Bench:
         """
         alone = exclusive and self.stack.ours
         history = self._histories.setdefault(app.url, AppHistory())
-        if history.queue_overflows is None and "issues" in self.stack.capabilities:
-            # An overflow of an earlier run, on a kept or attached stack, says nothing about this.
-            history.queue_overflows = queue_overflows(self.clients)
         if history.loki_discards is None and "logs" in self.stack.capabilities:
             history.loki_discards = discarded_by_loki(self.clients)
         # Only where nothing counts late, see sdk_queue; one request to a server that is near.
         outcomes = self._outcomes() if self.stack.steerable else None
+        # An overflow that was reported before, by whatever app or run, says nothing of this test.
+        if outcomes is not None:
+            history.queue_overflows = overflows(outcomes)
+        elif history.queue_overflows is None and "issues" in self.stack.capabilities:
+            history.queue_overflows = queue_overflows(self.clients)
         context = Context(
             stack=self.stack,
             clients=self.clients,

@@ -20,27 +20,30 @@ from pytest_obsstack.expect.losses import OutcomeCounts, counts
 from pytest_obsstack.expect.settled import Settled
 
 if TYPE_CHECKING:
-    from pytest_obsstack.clients.sentry.issue import Outcome
     from pytest_obsstack.expect.clients import Clients
     from pytest_obsstack.expect.context import Context
 
 OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
 DRAINED_S = 60.0
 """After so long nothing of an earlier test is still waiting in a queue."""
+_RAISE = (
+    "raise transport_queue_size in the app's sentry_sdk.init and say so: "
+    "AppSpec(sentry_queue_size=…)"
+)
 _ENVELOPES = ("error", "default", "security", "transaction", "session", "monitor", "feedback")
 
 
 def lost_in_queue(context: Context) -> Settled | None:
     """Why errors may have been dropped from a full queue; ``None`` where none can have been."""
     outcomes = _outcomes(context.clients)
-    context.history.queue_overflows = _overflows(outcomes)
+    context.history.queue_overflows = overflows(outcomes)
     # Since the test began, and not since the last look: asking twice gives the same answer.
     lost = context.history.queue_overflows - context.overflows_before
     if lost > 0:
         return Settled(
-            f"the SDK reported that it dropped {lost} items because its queue was full "
-            "(raise transport_queue_size)",
+            f"the SDK reported that it dropped {lost} items because its queue was full",
             polls=0,
+            advice=_RAISE,
         )
     service = min(context.services(), key=lambda service: service.sentry_queue_size)
     limit = max(1, service.sentry_queue_size // 2)
@@ -53,8 +56,7 @@ def lost_in_queue(context: Context) -> Settled | None:
         f"SDK, which holds {service.sentry_queue_size}: an error may have been dropped, and the "
         "SDK's report of that comes half a minute later",
         polls=0,
-        advice="raise transport_queue_size in the app's sentry_sdk.init and say so: "
-        "AppSpec(sentry_queue_size=…)",
+        advice=_RAISE,
     )
 
 
@@ -70,7 +72,7 @@ def queue_overflows(clients: Clients) -> int:
 
     0 where the error tracker does not tell; there, absence of errors is never asserted.
     """
-    return _overflows(_outcomes(clients))
+    return overflows(_outcomes(clients))
 
 
 def accepted(outcomes: OutcomeCounts) -> int:
@@ -82,24 +84,25 @@ def accepted(outcomes: OutcomeCounts) -> int:
     )
 
 
-def _outcomes(clients: Clients) -> tuple[Outcome, ...]:
-    return clients.sentry.outcomes() if clients.sentry.traits.counts_outcomes else ()
-
-
-def _overflows(outcomes: tuple[Outcome, ...]) -> int:
+def overflows(outcomes: OutcomeCounts) -> int:
+    """How many items SDKs had dropped because their queue was full."""
     return sum(
-        outcome.quantity
-        for outcome in outcomes
-        if outcome.outcome == "client_discard" and outcome.reason in OVERFLOW_REASONS
+        count
+        for (_, outcome, reason), count in outcomes.items()
+        if outcome == "client_discard" and reason in OVERFLOW_REASONS
     )
 
 
-def _sent_at_most(context: Context, outcomes: tuple[Outcome, ...], limit: int) -> int:
+def _outcomes(clients: Clients) -> OutcomeCounts:
+    return counts(clients.sentry.outcomes()) if clients.sentry.traits.counts_outcomes else {}
+
+
+def _sent_at_most(context: Context, outcomes: OutcomeCounts, limit: int) -> int:
     """No fewer items than may have been waiting at one time; exact only beyond ``limit``."""
     before = context.accepted_before
     if before is not None and context.stack.steerable:
         # Of everybody on the stack, which is more than this test's; a Sentry elsewhere counts late.
-        everybodys = accepted(counts(outcomes)) - before
+        everybodys = accepted(outcomes) - before
         if everybodys < limit:
             return everybodys
     sent = _items(context, context.trace_id)

@@ -30,6 +30,8 @@ sentry_sdk.init(
     auto_enabling_integrations=False,
     traces_sample_rate=1.0,
     enable_logs=True,
+    # Sent with the next envelope after half a minute, at a flush and at the end.
+    send_client_reports=os.environ.get("CLIENT_REPORTS") == "on",
 )
 traces = TracerProvider()
 traces.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
@@ -53,6 +55,13 @@ def burst() -> str:
     for number in range(int(request.args["events"])):
         sentry_sdk.capture_message(f"message {number}", level="error")
     time.sleep(float(request.args.get("rest", "0")))
+    return "ok"
+
+
+@app.get("/flush")
+def flush() -> str:
+    """Sends all that waits, and the SDK's report of what it has lost."""
+    sentry_sdk.flush(timeout=5)
     return "ok"
 
 

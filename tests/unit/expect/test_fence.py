@@ -135,8 +135,7 @@ def test_a_reported_queue_overflow_leaves_errors_unproven() -> None:
         outcome("rate_limited", "queue_overflow", 9),
     ]
     assert errors_settled(given.context).reason == (
-        "the SDK reported that it dropped 4 items because its queue was full "
-        "(raise transport_queue_size)"
+        "the SDK reported that it dropped 4 items because its queue was full"
     )
 
 
