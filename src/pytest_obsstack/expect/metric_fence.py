@@ -12,6 +12,11 @@ from pytest_obsstack.expect.selector import instance_matcher
 from pytest_obsstack.expect.settled import Settled
 from pytest_obsstack.waiting import until
 
+_ALL_PROCESSES = (
+    "a process that has counted nothing exports nothing: send requests until each has answered, "
+    "and say how many there are (AppSpec.processes, WEB_CONCURRENCY)"
+)
+
 
 def metrics_settled(context: Context, after_s: float, *, timeout_s: float | None = None) -> Settled:
     """Prometheus holds a sample that the app took at ``after_s`` (Unix seconds) or later.
@@ -30,7 +35,8 @@ def metrics_settled(context: Context, after_s: float, *, timeout_s: float | None
     waited = until(poll, timeout_s=context.timeout_s if timeout_s is None else timeout_s)
     if waited.value:
         return Settled(None, waited.polls, waited.waited_s)
-    return Settled(_reason(context.app, newest, after_s), waited.polls, waited.waited_s)
+    advice = _ALL_PROCESSES if context.app.processes > 1 else None
+    return Settled(_reason(context.app, newest, after_s), waited.polls, waited.waited_s, advice)
 
 
 def _reason(app: AppFacts, newest: list[float], after_s: float) -> str:
@@ -40,8 +46,8 @@ def _reason(app: AppFacts, newest: list[float], after_s: float) -> str:
     if app.processes > 1:
         new = sum(1 for sample_s in newest if sample_s >= after_s)
         return (
-            f"Prometheus has a sample from after the last response of {new} of {app.processes} "
-            f"processes of {name}, and any of them may have answered"
+            f"of {app.processes} processes of {name}, any of which may have answered, {new} "
+            f"{'has' if new == 1 else 'have'} a sample from after the last response in Prometheus"
         )
     return (
         f"the newest sample of {name} in Prometheus is {after_s - max(newest):.2f} s older than "

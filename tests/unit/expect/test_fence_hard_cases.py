@@ -245,8 +245,8 @@ def forked(*samples: tuple[str, float]) -> Bench:
 def test_each_process_must_have_exported_since() -> None:
     given = forked(("11", SENT_S + 1), ("12", SENT_S - 1))
     assert metrics_settled(given.context, SENT_S).reason == (
-        "Prometheus has a sample from after the last response of 1 of 2 processes of "
-        "simple-app-main, and any of them may have answered"
+        "of 2 processes of simple-app-main, any of which may have answered, 1 has a sample from "
+        "after the last response in Prometheus"
     )
     given = forked(("11", SENT_S + 1), ("12", SENT_S + 2))
     assert metrics_settled(given.context, SENT_S).proven
