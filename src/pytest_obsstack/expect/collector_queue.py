@@ -24,11 +24,20 @@ EXPORTERS = {
 """Exporters of stack/otel-collector-config.yaml, by what they send to."""
 
 
+_QUEUES = "otelcol_exporter_queue_capacity"
+_SWITCH_OFF = (
+    "switch it off in tests (sending_queue: enabled: false), as stack/otel-collector-config.yaml "
+    "does"
+)
+
+
 def waiting_in_collector(context: Context, signal: Signal, backend: str, fence: Settled) -> Settled:
     """``fence``, or why items may still wait in the collector although it is passed."""
     client = context.clients.collector
-    if not fence.proven or client is None:
+    if not fence.proven:
         return fence
+    if client is None:
+        return _told_by_prometheus(context) or fence
     exporter = EXPORTERS[backend]
     reading = client.reading()
     if not reading.has_queue(exporter):
@@ -53,7 +62,27 @@ def waiting_in_collector(context: Context, signal: Signal, backend: str, fence: 
         f"and {waiting} {noun} that it has accepted were not sent",
         polls,
         waited_s,
-        "switch it off in tests (sending_queue: enabled: false), as "
-        "stack/otel-collector-config.yaml does; a processor that filters or samples makes these "
-        "numbers differ for good",
+        f"{_SWITCH_OFF}; a processor that filters or samples makes these numbers differ for good",
+    )
+
+
+def _told_by_prometheus(context: Context) -> Settled | None:
+    """A queue of a collector that is not asked itself, where Prometheus scrapes it.
+
+    What it holds now cannot be known from that: the last scrape is older than the last response.
+    """
+    if "metrics" not in context.stack.capabilities:
+        return None
+    known = context.history.collector_queues
+    if known is None:
+        answer = context.clients.prometheus.query(_QUEUES)
+        known = tuple(sorted({series.labels.get("exporter", "") for series in answer.series}))
+        context.history.collector_queues = known
+    if not known:
+        return None
+    return Settled(
+        f"by its metrics the collector has a sending queue ({', '.join(known)}), which does not "
+        "keep the order",
+        polls=0,
+        advice=_SWITCH_OFF,
     )

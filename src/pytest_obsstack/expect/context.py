@@ -66,6 +66,8 @@ class AppHistory:
     """A metric that the app is known to export."""
     queue_overflows: int | None = None
     """Items that SDKs of this project have reported as dropped for a full queue, as last seen."""
+    collector_queues: tuple[str, ...] | None = None
+    """Exporters of the collector that have a sending queue, as Prometheus tells it."""
     loki_discards: dict[str, int] | None = None
     """Lines that Loki had not stored when it was last asked, by reason."""
     unsettled: list[tuple[str, float]] = field(default_factory=list)

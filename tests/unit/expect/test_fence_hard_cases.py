@@ -329,6 +329,38 @@ def test_a_queue_is_waited_for() -> None:
     assert spans_settled(given.context).proven
 
 
+def unreachable() -> Bench:
+    """A collector whose own metrics only Prometheus has."""
+    given = arrived(bench())
+    vars(given.context.clients)["collector"] = None
+    return given
+
+
+def test_a_queue_that_prometheus_tells_of_leaves_spans_and_lines_unproven() -> None:
+    given = unreachable()
+    for exporter in ("otlphttp/b", "otlphttp/a"):
+        given.prometheus.add("otelcol_exporter_queue_capacity", (SENT_S, 1000), exporter=exporter)
+    for fence in (spans_settled, logs_settled):
+        settled = fence(given.context)
+        assert settled == Settled(
+            "by its metrics the collector has a sending queue (otlphttp/a, otlphttp/b), which does "
+            "not keep the order",
+            polls=0,
+            advice="switch it off in tests (sending_queue: enabled: false), as "
+            "stack/otel-collector-config.yaml does",
+        )
+    assert errors_settled(given.context).proven
+
+
+def test_a_collector_without_a_queue_by_its_metrics_keeps_the_order() -> None:
+    given = unreachable()
+    assert spans_settled(given.context).proven
+    assert given.prometheus.queries == ["otelcol_exporter_queue_capacity"]
+    # Asked once, not once a fence.
+    assert logs_settled(given.context).proven
+    assert given.prometheus.queries == ["otelcol_exporter_queue_capacity"]
+
+
 def test_without_a_queue_the_numbers_of_others_do_not_matter() -> None:
     given = queued(9, 7)
     given.collector.queues = frozenset({"otlp_http/other"})
