@@ -94,8 +94,8 @@ class Context:
     """Unix seconds from which on the counts of a shared app are this test's."""
     overflows_before: int = 0
     """``history.queue_overflows`` when the test began."""
-    accepted_before: int | None = None
-    """How many items the error tracker had accepted when the test began; None: it does not tell."""
+    taken_before: int | None = None
+    """How many items had reached the error tracker when the test began; None: it does not tell."""
     worked_off: int = 0
     """How many requests there were when nothing of them was waiting in a queue any more."""
     outcomes_before: OutcomeCounts | None = None

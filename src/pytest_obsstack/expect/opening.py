@@ -17,9 +17,9 @@ from pytest_obsstack.expect.losses import OutcomeCounts, counts
 from pytest_obsstack.expect.probe import Probe
 from pytest_obsstack.expect.sdk_queue import (
     DRAINED_S,
-    accepted,
     overflows,
     queue_overflows,
+    taken,
 )
 from pytest_obsstack.wire.trace_context import TraceContext
 
@@ -87,7 +87,7 @@ class Bench:
             history=history,
             started_s=time.time(),
             overflows_before=history.queue_overflows or 0,
-            accepted_before=None if outcomes is None else accepted(outcomes),
+            taken_before=None if outcomes is None else taken(outcomes),
             outcomes_before=outcomes,
             exact_metrics="exact_metrics" in self.stack.capabilities or app.started_here or alone,
             shared_app=alone and "exact_metrics" not in self.stack.capabilities,

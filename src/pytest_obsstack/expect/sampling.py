@@ -21,7 +21,7 @@ from pytest_obsstack.expect.losses import counts
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.own_traces import REQUEST_ID_ATTRIBUTE
 from pytest_obsstack.expect.question import KEEP, cannot_tell
-from pytest_obsstack.expect.sdk_queue import accepted
+from pytest_obsstack.expect.sdk_queue import taken
 from pytest_obsstack.expect.sentry_hops import sentry_hops
 from pytest_obsstack.providers.app import REQUEST_ID_HEADER
 from pytest_obsstack.wire.trace_context import TraceContext
@@ -225,9 +225,9 @@ def _settle(context: Context, of: Of, purpose: str) -> None:
         settled = errors_settled(context)
         if not settled.proven:
             raise cannot_tell(purpose, settled, "transactions", sentry_hops(context))
-        if context.accepted_before is not None:
+        if context.taken_before is not None:
             # No queue was full so far: what comes from now on is counted anew.
-            context.accepted_before = accepted(counts(context.clients.sentry.outcomes()))
+            context.taken_before = taken(counts(context.clients.sentry.outcomes()))
         return
     settled = spans_settled(context)
     if not settled.proven:

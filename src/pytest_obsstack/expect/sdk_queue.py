@@ -6,8 +6,8 @@ The SDK tells of the loss, but only with a client report half a minute later or 
 report that is not there proves nothing either.
 
 What proves it is a number. A queue that was full during the test held as many items as fit, and all
-of these were sent afterwards: the error tracker has accepted at least so many since. Where it has
-accepted fewer than half as many since the test began (the other half is left to what is not counted
+of these were sent afterwards: at least so many have reached the error tracker since. Where fewer
+than half as many have done so since the test began (the other half is left to what is not counted
 here: sessions, reports, batches of logs), no queue was full.
 """
 
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 OVERFLOW_REASONS = ("queue_overflow", "sample_queue_overflow")
 DRAINED_S = 60.0
 """After so long nothing of an earlier test is still waiting in a queue."""
+_ENVELOPE_S = 0.2
+"""What sending one takes at most, to a slow server far away; a queue is drained one by one."""
 _RAISE = (
     "raise transport_queue_size in the app's sentry_sdk.init and say so: "
     "AppSpec(sentry_queue_size=…)"
@@ -75,12 +77,12 @@ def queue_overflows(clients: Clients) -> int:
     return overflows(_outcomes(clients))
 
 
-def accepted(outcomes: OutcomeCounts) -> int:
-    """How many items of Sentry SDKs the project had accepted."""
+def taken(outcomes: OutcomeCounts) -> int:
+    """How many items of SDKs had reached the project, whatever became of them there."""
     return sum(
         count
         for (category, outcome, _), count in outcomes.items()
-        if outcome == "accepted" and category in _ENVELOPES
+        if outcome != "client_discard" and category in _ENVELOPES
     )
 
 
@@ -99,16 +101,18 @@ def _outcomes(clients: Clients) -> OutcomeCounts:
 
 def _sent_at_most(context: Context, outcomes: OutcomeCounts, limit: int) -> int:
     """No fewer items than may have been waiting at one time; exact only beyond ``limit``."""
-    before = context.accepted_before
+    before = context.taken_before
     if before is not None and context.stack.steerable:
         # Of everybody on the stack, which is more than this test's; a Sentry elsewhere counts late.
-        everybodys = accepted(outcomes) - before
+        everybodys = taken(outcomes) - before
         if everybodys < limit:
             return everybodys
     sent = _items(context, context.trace_id)
     began_s = context.exchanges.first_started_s or context.started_s
+    # A queue of twice the limit, as long as it takes to be worked off.
+    drained_s = min(DRAINED_S, 2 * limit * _ENVELOPE_S)
     for trace_id, ended_s in reversed(context.history.unsettled):
-        if sent >= limit or began_s - ended_s > DRAINED_S:
+        if sent >= limit or began_s - ended_s > drained_s:
             break
         sent += _items(context, trace_id)
     return sent

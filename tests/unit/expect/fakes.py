@@ -9,6 +9,9 @@ from dataclasses import dataclass, field, replace
 from types import SimpleNamespace
 from typing import Any, cast
 
+# Loaded once, so that no wait of a test takes as long as that.
+import tenacity  # noqa: F401
+
 from pytest_obsstack.clients.collector import CollectorReading, Counts, Signal
 from pytest_obsstack.clients.loki.models import LogEntry
 from pytest_obsstack.clients.prometheus.models import Exemplar, Target

@@ -174,32 +174,33 @@ def test_the_smallest_queue_of_all_services_counts() -> None:
 
 def test_what_everybody_has_sent_since_is_asked_first_where_it_is_counted_at_once() -> None:
     given = busy(49)
-    given.context.accepted_before = 100
+    given.context.taken_before = 100
     given.sentry.outcome_list = [
         outcome("accepted", None, 140),
         outcome("accepted", None, 9000, "span"),
-        outcome("filtered", None, 9000),
+        outcome("client_discard", "before_send", 9000),
     ]
     assert errors_settled(given.context).proven
-    given.sentry.outcome_list = [outcome("accepted", None, 150)]
+    # What was refused had been waiting, too.
+    given.sentry.outcome_list = [outcome("accepted", None, 140), outcome("filtered", None, 10)]
     assert not errors_settled(given.context).proven
 
 
 def test_a_sentry_that_counts_late_is_not_asked_for_counts() -> None:
     given = busy(49)
     given.stack.steerable = False
-    given.context.accepted_before = 0
+    given.context.taken_before = 0
     assert not errors_settled(given.context).proven
 
 
 def test_others_who_send_much_do_not_make_a_test_unsure() -> None:
     given = busy(1)
-    given.context.accepted_before = 0
+    given.context.taken_before = 0
     given.sentry.outcome_list = [outcome("accepted", None, 5000)]
     assert errors_settled(given.context).proven
 
 
-@pytest.mark.parametrize(("ended_s", "proven"), [(SENT_S - 1, False), (SENT_S - 100, True)])
+@pytest.mark.parametrize(("ended_s", "proven"), [(SENT_S - 19, False), (SENT_S - 21, True)])
 def test_what_an_earlier_test_has_left_in_the_queue_counts(ended_s: float, proven: bool) -> None:
     given = busy(1, history=AppHistory(unsettled=[(OTHER_TRACE, ended_s)]))
     answers = given.sentry.events_of_trace

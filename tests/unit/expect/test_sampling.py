@@ -148,7 +148,7 @@ def test_an_app_that_reports_neither_errors_nor_spans() -> None:
 
 def test_a_request_that_is_sampled_follows_before_a_queue_can_be_full() -> None:
     made = app(facts=app_facts(sentry_queue_size=8))
-    made.given.context.accepted_before = 0
+    made.given.context.taken_before = 0
     expect_every_request_traced(made.driver, 5, path=None)
     # After each second one, and after the last.
     assert len(made.given.context.exchanges.all) == 3
@@ -245,6 +245,12 @@ def test_a_decision_that_is_kept() -> None:
     ((_, headers),) = made.asked
     assert headers["traceparent"].endswith("-00")
     assert headers["sentry-trace"].endswith("-0")
+
+
+def test_what_other_traces_have_is_no_decision_that_was_not_kept() -> None:
+    made = app()
+    made.given.sentry.other_traces[OTHER_TRACE] = [root_span(), otlp_span()]
+    expect_decision_kept(made.driver, "/")
 
 
 def test_a_decision_that_is_not_kept() -> None:
