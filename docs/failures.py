@@ -7,15 +7,19 @@ how fast a machine is.
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import re
 import textwrap
 from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
 
 from pytest_obsstack import CannotTell, Probe, span
+from pytest_obsstack.expect.alerts import AlertReceiver, alert_receiver
 from pytest_obsstack.options import GUIDE_PORTS
 
-Example = Callable[[Probe], Generator[None, None, None]]
+Example = Callable[..., Generator[None, None, None]]
+"""Takes ``obs``, and perhaps ``obs_alert_receiver``."""
 
 BROKEN_SETTLE_S = 0.3
 """How long to wait for an app that is broken on purpose, from which something never arrives."""
@@ -162,6 +166,27 @@ def wrong_rate(obs: Probe) -> Generator[None, None, None]:
     obs.expect_sampling_rate(0.25, requests=100)
 
 
+def stays_resolved(obs: Probe) -> Generator[None, None, None]:
+    obs.get("/log?level=error&message=Order+4711+is+stuck")
+    issue = obs.sentry.expect_issue(title="Order 4711 is stuck")
+    obs.sentry.resolve(issue)
+    yield
+    obs.sentry.expect_regression(issue)
+
+
+def wrong_alert(obs: Probe, obs_alert_receiver: AlertReceiver) -> Generator[None, None, None]:
+    failing = {
+        "alert": "Failing",
+        "expr": 'sum by (instance) (http_requests_total{endpoint="/error"}) > 0',
+        "labels": {"severity": "ticket"},
+    }
+    with obs_alert_receiver.rules({"name": "shop", "interval": "100ms", "rules": [failing]}):
+        obs.get("/error")
+        obs_alert_receiver.expect_alert("Failing")
+        yield
+        obs_alert_receiver.expect_alert("Failing", labels={"severity": "page"})
+
+
 EXAMPLES: Mapping[str, tuple[Example, Mapping[str, str] | None]] = {
     "nearest-miss": (nearest_miss, None),
     "not-absent": (not_absent, None),
@@ -182,6 +207,8 @@ EXAMPLES: Mapping[str, tuple[Example, Mapping[str, str] | None]] = {
     "twice": (twice, None),
     "over-budget": (over_budget, None),
     "all-at-once": (all_at_once, None),
+    "stays-resolved": (stays_resolved, None),
+    "wrong-alert": (wrong_alert, {}),
 }
 """The examples by section, each with the variables of an app of its own where it needs one."""
 
@@ -200,9 +227,17 @@ def section_of(name: str, message: str, *, with_code: bool = True) -> str:
 
 def message_of(name: str, obs: Probe) -> str:
     """Run the example; its message, without what differs from run to run."""
-    steps = EXAMPLES[name][0](obs)
+    example, variables = EXAMPLES[name]
+    with contextlib.ExitStack() as stack:
+        fixtures: dict[str, Any] = {}
+        if "obs_alert_receiver" in inspect.signature(example).parameters:
+            fixtures["obs_alert_receiver"] = stack.enter_context(alert_receiver(obs))
+        return _message_of(name, example(obs, **fixtures), obs, broken=bool(variables))
+
+
+def _message_of(name: str, steps: Generator[None, None, None], obs: Probe, *, broken: bool) -> str:
     next(steps)
-    _let_everything_arrive(obs, broken=EXAMPLES[name][1] is not None)
+    _let_everything_arrive(obs, broken=broken)
     obs._context.timeout_s = PATIENT_S.get(name, GIVES_UP_S)
     try:
         next(steps)
@@ -245,6 +280,10 @@ def normalised(text: str, obs: Probe) -> str:
         (r"\b[0-9a-f]{8}…", "4bf92f35…"),
         (r"http://[0-9a-f]{4}…@", "http://8f0c…@"),
         (r"\bSIMPLE-APP-\w+", "SIMPLE-APP-1"),
+        (r"(got|found    ) \d+ alerts?", r"\1 1 alert"),
+        (r"\(sent \d+, failed 0\)", "(sent 1, failed 0)"),
+        (r"evaluated \d+\.\d s ago", "evaluated 0.1 s ago"),
+        (r"(Alertmanagers:|the receiver) http://127\.0\.0\.1:\d+", r"\1 http://127.0.0.1:9093"),
         (r"observation, sum \d\.\d+; ≤ [\d.]+: 1", "observation, sum 0.303; ≤ 0.5: 1"),
         (r"app \d+ requests \(200 ×\d+\)", "app 1 request (200)"),
         (r"accepted 0 events, \d+ transactions", "accepted 0 events, 1 transaction"),

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_obsstack import Probe, Stack
+from pytest_obsstack import CannotTell, Probe, Stack
 from pytest_obsstack.expect.alerts import AlertReceiver
+from pytest_obsstack.waiting import until
 from tests.e2e.words import own_word
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_exclusive, pytest.mark.obs_requires("metrics")]
@@ -43,30 +44,65 @@ def fail_at_a_rate(obs: Probe) -> None:
         obs.metrics.expect_increase('http_requests_total{endpoint="/error"}', by=count)
 
 
-@pytest.mark.obs_requires("injection")
+@pytest.mark.obs_requires("injection", "app_control")
 def test_the_error_rate_fires_and_is_resolved(
-    obs: Probe, obs_alert_receiver: AlertReceiver
+    obs_alert_receiver: AlertReceiver,
+    obs_with_app: Callable[..., AbstractContextManager[Probe]],
 ) -> None:
-    with obs_alert_receiver.rules(shipped_rule()):
-        fail_at_a_rate(obs)
-        fired = obs_alert_receiver.expect_alert(
+    with obs_alert_receiver.rules(shipped_rule()), obs_with_app() as shop:
+        receiver = obs_alert_receiver.of(shop)
+        fail_at_a_rate(shop)
+        fired = receiver.expect_alert(
             "HighErrorRate",
             labels={"job": "simple-app", "severity": "page"},
             annotations={"summary": re.compile("^simple-app fails .*% of its requests.$")},
         )
-        resolved = obs_alert_receiver.expect_resolved("HighErrorRate")
+        resolved = receiver.expect_resolved("HighErrorRate")
     assert resolved.starts_s == fired.starts_s
     assert resolved.ends_s is not None
-    assert resolved.ends_s > obs.exchanges[-1].ended_s
+    assert resolved.ends_s > shop.exchanges[-1].ended_s
 
 
-@pytest.mark.obs_requires("injection")
-def test_good_requests_do_not_fire(obs: Probe, obs_alert_receiver: AlertReceiver) -> None:
-    with obs_alert_receiver.rules(shipped_rule()):
+@pytest.mark.obs_requires("injection", "app_control")
+def test_good_requests_do_not_fire(
+    obs: Probe,
+    obs_alert_receiver: AlertReceiver,
+    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+) -> None:
+    with obs_alert_receiver.rules(shipped_rule()), obs_with_app() as shop:
         for count in (1, 2):
-            obs.get("/")
-            obs.metrics.expect_increase('http_requests_total{endpoint="/"}', by=count)
-        obs_alert_receiver.expect_no_alert("HighErrorRate")
+            shop.get("/")
+            shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=count)
+            # Another instance fails meanwhile, and is told of; it is not this one.
+            obs.get("/error")
+            obs.metrics.expect_increase('http_requests_total{endpoint="/error"}', by=count)
+        obs_alert_receiver.expect_alert("HighErrorRate")
+        obs_alert_receiver.of(shop).expect_no_alert("HighErrorRate")
+
+
+@pytest.mark.obs_requires("injection", "app_control")
+def test_an_alert_that_fires_already_is_not_this_tests(
+    obs_alert_receiver: AlertReceiver,
+    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+) -> None:
+    up = {"alert": "Counted", "expr": "sum by (instance) (http_requests_total) > 0"}
+    with (
+        obs_alert_receiver.rules({"name": "always", "interval": "50ms", "rules": [up]}),
+        obs_with_app() as shop,
+    ):
+        receiver = obs_alert_receiver.of(shop)
+        # The question whether it is ready was the app's first request.
+        own = shop._context.app.instance
+        until(
+            lambda: True if own in {a.labels["instance"] for a in receiver.alerts} else None,
+            timeout_s=10,
+        )
+        shop.get("/")
+        with pytest.raises(CannotTell, match="it was firing already"):
+            receiver.expect_no_alert("Counted")
+        shop._context.timeout_s = 0.1
+        with pytest.raises(AssertionError, match="before the test's first request"):
+            receiver.expect_alert("Counted")
 
 
 @pytest.mark.obs_requires("app_control", "faults")
@@ -87,10 +123,11 @@ def test_the_shipped_rule_fires_for_the_service_that_fails(
         shop.get("/")
         shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=1)
         fail_at_a_rate(shop)
-        fired = obs_alert_receiver.expect_alert("HighErrorRate", labels={"job": service})
+        receiver = obs_alert_receiver.of(shop)
+        fired = receiver.expect_alert("HighErrorRate", labels={"job": service})
         assert fired.labels["severity"] == "page"
 
         # Two errors among more than twenty requests are less than a fifth.
         for _ in range(20):
             shop.get("/")
-        obs_alert_receiver.expect_resolved("HighErrorRate", labels={"job": service})
+        receiver.expect_resolved("HighErrorRate", labels={"job": service})

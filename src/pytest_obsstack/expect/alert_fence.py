@@ -40,9 +40,9 @@ class Fired:
 
     labels: Mapping[str, str]
     since_s: float
-    """Unix seconds of the first evaluation that recorded it since the test began."""
+    """Unix seconds of the first evaluation that recorded it since the test's first request."""
     before: bool
-    """Whether it was firing already when the test began."""
+    """Whether it was firing already then."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,11 @@ class Verdict:
     """What the fence is of, for messages."""
     fired: tuple[Fired, ...] = ()
     pending: tuple[Mapping[str, str], ...] = ()
+
+
+def first_request_s(context: Context) -> float:
+    """Unix seconds before which this test has caused nothing."""
+    return context.exchanges.first_started_s or context.started_s
 
 
 def alerts_settled(context: Context, name: str) -> Verdict:
@@ -117,17 +122,16 @@ def _evaluated_twice(context: Context, name: str) -> tuple[Settled, Sequence[Rul
 
 
 def fired_since(context: Context, name: str) -> tuple[Fired, ...]:
-    """The alerts of a rule that Prometheus recorded as firing since the test began."""
+    """The alerts of a rule that Prometheus recorded as firing since the test's first request."""
+    began_s = first_request_s(context)
     client = context.clients.prometheus
     selector = f'ALERTS{{alertname="{name}",alertstate="firing"}}'
-    before = {
-        _key(series.labels) for series in client.query(selector, time_s=context.started_s).series
-    }
+    before = {_key(series.labels) for series in client.query(selector, time_s=began_s).series}
     now_s = client.query("time()").series[0].last.value
-    window_s = math.ceil(max(now_s - context.started_s, 0.0)) + 1
+    window_s = math.ceil(max(now_s - began_s, 0.0)) + 1
     found = []
     for series in client.query(f"{selector}[{window_s}s]", time_s=now_s).series:
-        times = [s.timestamp_s for s in series.samples if s.timestamp_s >= context.started_s]
+        times = [s.timestamp_s for s in series.samples if s.timestamp_s >= began_s]
         if times:
             labels = {n: v for n, v in series.labels.items() if n not in _OWN_LABELS}
             found.append(Fired(labels, times[0], _key(series.labels) in before))

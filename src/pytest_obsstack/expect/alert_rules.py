@@ -60,7 +60,8 @@ def alert_hops(context: Context, receiver: Receiver, name: str) -> tuple[Hop, ..
     try:
         rules = prometheus_rules(context, name)
         if rules:
-            hops += [_rule_hop(rules[0]), _active_hop(rules[0]), _notifier_hop(context, receiver)]
+            active = _active_hop(context, rules[0])
+            hops += [_rule_hop(rules[0]), active, _notifier_hop(context, receiver)]
         else:
             hops.append(_sentry_rule_hop(context, name))
     except ObsstackError as error:
@@ -92,20 +93,40 @@ def _rule_hop(rule: Rule) -> Hop:
     return Hop("Prometheus' rule", f"{seen}, evaluated {ago_s:.1f} s ago")
 
 
-def _active_hop(rule: Rule) -> Hop:
+def foreign_instance(context: Context, labels: Mapping[str, str]) -> str | None:
+    """The instance that the labels name, where it is none of this test's services."""
+    instance = labels.get("instance")
+    own = [service.instance for service in context.services() if service.instance]
+    if instance is None or not own:
+        return None
+    # Processes of one app have its name with a suffix of their own.
+    if any(re.match(rf"{re.escape(name)}(\W|$)", instance) for name in own):
+        return None
+    return instance
+
+
+def shown_labels(labels: Mapping[str, str]) -> str:
+    """For messages, without the alert's name."""
+    inner = ", ".join(f"{n}: {v!r}" for n, v in sorted(labels.items()) if n != "alertname")
+    return "{" + inner + "}"
+
+
+def _active_hop(context: Context, rule: Rule) -> Hop:
+    own = [a for a in rule.alerts if foreign_instance(context, a.labels) is None]
     shown = [
-        f"{alert.state} {_shown(alert.labels)}, value {alert.value}"
-        for alert in rule.alerts[:_ALERTS_SHOWN]
+        f"{alert.state} {shown_labels(alert.labels)}, value {alert.value}"
+        for alert in own[:_ALERTS_SHOWN]
     ]
+    others = len(rule.alerts) - len(own)
     if not shown:
         return Hop(
             "Prometheus' rule",
-            "no active alert",
+            f"no active alert but {others} of other instances" if others else "no active alert",
             broken=True,
             cause=f"its expression gives nothing: look at {rule.query}",
         )
-    seen = f"{plural(len(rule.alerts), 'active alert')}: {'; '.join(shown)}"
-    if rule.state == "pending":
+    seen = f"{plural(len(own), 'active alert')}: {'; '.join(shown)}"
+    if all(alert.state == "pending" for alert in own):
         return Hop(
             "Prometheus' rule",
             seen,
@@ -114,11 +135,6 @@ def _active_hop(rule: Rule) -> Hop:
             "`for`, or wait longer (--obs-timeout)",
         )
     return Hop("Prometheus' rule", seen)
-
-
-def _shown(labels: Mapping[str, str]) -> str:
-    inner = ", ".join(f"{n}: {v!r}" for n, v in sorted(labels.items()) if n != "alertname")
-    return "{" + inner + "}"
 
 
 @dataclass(frozen=True)

@@ -2,20 +2,24 @@
 
 The receiver is the test's own, so what arrives there was sent because of rules that this test made
 or pointed to it. An alert is this test's where its event has the test's trace id, or where its
-labels name the app's own instance and it began after the test; one that was firing before, or that
-another instance or trace has caused, never satisfies an expectation.
+labels name the app's own instance and it began after the test's first request; one that was firing
+before, or that another instance or trace has caused, never satisfies an expectation.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.errors import CannotTell, ObsstackError
-from pytest_obsstack.expect.alert_fence import Fired, Verdict, alerts_settled
-from pytest_obsstack.expect.alert_rules import alert_hops
+from pytest_obsstack.expect.alert_fence import (
+    Fired,
+    Verdict,
+    alerts_settled,
+    first_request_s,
+)
+from pytest_obsstack.expect.alert_rules import alert_hops, foreign_instance, shown_labels
 from pytest_obsstack.expect.matching import (
     NOT_GIVEN,
     Candidate,
@@ -67,6 +71,10 @@ class AlertReceiver(Expectations):
     def alerts(self) -> tuple[Alert, ...]:
         """All that arrived, whoever caused it, in the order of arrival."""
         return self.server.alerts
+
+    def of(self, probe: Probe) -> AlertReceiver:
+        """The same receiver, asked for what another probe has caused: that of ``obs_with_app``."""
+        return AlertReceiver(probe._context, self.server)  # noqa: SLF001 - a part of the probe
 
     def trust(self, app: SentryApp | str) -> None:
         """Check the signatures of an integration's webhooks by its client secret.
@@ -175,7 +183,7 @@ class AlertReceiver(Expectations):
         source: Any = NOT_GIVEN,
         within_s: float | None = None,
     ) -> Alert:
-        """The end of an alert that began during this test; see ``expect_alert``.
+        """The end of an alert that this test has caused; see ``expect_alert``.
 
         ``ends_s`` tells when, in Unix seconds.
         """
@@ -221,7 +229,7 @@ class AlertReceiver(Expectations):
         (Prometheus), or by all errors of the test having arrived (Sentry); an alert that fired
         without being told counts too. Raises ``AssertionError`` with what fired, ``CannotTell``
         where it is not proven, where the rule's condition holds already but not long enough, and
-        where the alert was firing before the test.
+        where the alert was firing before the test's first request.
         """
         __tracebackhide__ = True
         expected = {"name": name, "status": "firing", **given(labels=labels)}
@@ -231,7 +239,7 @@ class AlertReceiver(Expectations):
         fired = [] if verdict is None else self._of_this_test(verdict.fired, labels)
         if not titles:
             titles += [
-                f"{name} {_shown(f.labels)}, not told to the receiver"
+                f"{name} {shown_labels(f.labels)}, not told to the receiver"
                 for f in fired
                 if not f.before
             ]
@@ -262,8 +270,9 @@ class AlertReceiver(Expectations):
         if fired:
             raise CannotTell(
                 f"Cannot {purpose}: it was firing already.",
-                expected="an alert that is inactive when the test begins",
-                found=f"{name} {_shown(fired[0].labels)} has been firing since before the test",
+                expected="an alert that is inactive at the test's first request",
+                found=f"{name} {shown_labels(fired[0].labels)} has been firing since before the "
+                "test's first request",
                 advice="let it be resolved first, or give the rule a label that only this test has",
             )
         pending = [found for found in verdict.pending if self._is_own(found, labels)]
@@ -271,7 +280,7 @@ class AlertReceiver(Expectations):
             raise CannotTell(
                 f"Cannot {purpose}: it may yet.",
                 expected="an alert that is inactive",
-                found=f"{name} {_shown(pending[0])} is pending: its condition holds",
+                found=f"{name} {shown_labels(pending[0])} is pending: its condition holds",
                 advice="give the rule a shorter `for`, or correct what makes its condition hold",
             )
 
@@ -287,7 +296,7 @@ class AlertReceiver(Expectations):
     def _is_own(self, found: Mapping[str, str], labels: Any) -> bool:
         if labels is not NOT_GIVEN and differences(labels, found):
             return False
-        return self._foreign_instance(found) is None
+        return foreign_instance(self._context, found) is None
 
     # ---- whose an alert is
 
@@ -313,23 +322,13 @@ class AlertReceiver(Expectations):
         if alert.issue_id is not None:
             issues = {event.issue_id for event in events_of_test(context)}
             return _THIS_TEST if alert.issue_id in issues else f"issue {alert.issue_id}"
-        foreign = self._foreign_instance(alert.labels)
+        foreign = foreign_instance(context, alert.labels)
         if foreign is not None:
             return f"app instance {foreign}"
-        if alert.starts_s is not None and alert.starts_s < context.started_s:
-            return f"something {context.started_s - alert.starts_s:.1f} s before the test"
+        began_s = first_request_s(context)
+        if alert.starts_s is not None and alert.starts_s < began_s:
+            return f"something {began_s - alert.starts_s:.1f} s before the test's first request"
         return _THIS_TEST
-
-    def _foreign_instance(self, labels: Mapping[str, str]) -> str | None:
-        """The instance that the labels name, where it is none of this test's services."""
-        instance = labels.get("instance")
-        own = [service.instance for service in self._context.services() if service.instance]
-        if instance is None or not own:
-            return None
-        # Processes of one app have its name with a suffix of their own.
-        if any(re.match(rf"{re.escape(name)}(\W|$)", instance) for name in own):
-            return None
-        return instance
 
     def _links(self) -> tuple[str, ...]:
         prometheus = self._context.stack.endpoints.prometheus
@@ -343,8 +342,3 @@ def alert_receiver(probe: Probe) -> Iterator[AlertReceiver]:
     context = probe._context  # noqa: SLF001 - the receiver is one more part of the probe
     with serving(context.stack.callback_bind, context.stack.callback_host) as server:
         yield AlertReceiver(context, server)
-
-
-def _shown(labels: Mapping[str, str]) -> str:
-    inner = ", ".join(f"{n}: {v!r}" for n, v in sorted(labels.items()) if n != "alertname")
-    return "{" + inner + "}"

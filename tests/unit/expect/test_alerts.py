@@ -216,7 +216,7 @@ def test_a_rule_that_is_not_there_is_named_and_those_that_are() -> None:
     ("labels", "began_s", "cause"),
     [
         ({"instance": "simple-app-other"}, FIRED_S, "app instance simple-app-other"),
-        ({}, SENT_S - 11, "something 10.0 s before the test"),
+        ({}, SENT_S - 10, "something 10.0 s before the test's first request"),
     ],
 )
 def test_what_this_test_has_not_caused_satisfies_nothing(
@@ -226,7 +226,7 @@ def test_what_this_test_has_not_caused_satisfies_nothing(
     made.arrive(began_s=began_s, **labels)
     with pytest.raises(AssertionError) as caught:
         made.expectations.expect_alert("High")
-    assert f"caused_by  expected 'this test'   got '{cause}'" in str(caught.value)
+    assert f"caused_by  expected 'this test'   got {cause!r}" in str(caught.value)
     # Nor does it break the expectation that none comes.
     made.expectations.expect_no_alert("High")
 
@@ -300,9 +300,9 @@ def test_what_was_firing_before_the_test_cannot_be_told_apart() -> None:
         made.expectations.expect_no_alert("High")
     assert str(caught.value) == (
         "Cannot assert that High did not fire: it was firing already.\n"
-        "  expected  an alert that is inactive when the test begins\n"
+        "  expected  an alert that is inactive at the test's first request\n"
         f"  found     High {{instance: '{INSTANCE}', job: 'simple-app'}} has been firing since "
-        "before the test\n"
+        "before the test's first request\n"
         "  do        let it be resolved first, or give the rule a label that only this test has"
     )
 
