@@ -7,13 +7,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+LOOK = "look"
+"""Changes nothing, and tells what there is that a mutation of these signals would meet."""
 MUTATIONS = (
     *("event dropped", "event duplicated", "event delivered twice", "tag removed"),
     *("breadcrumbs removed", "user removed", "context removed", "stack trace removed"),
     *("environment changed", "trace id changed", "level changed", "secret left in"),
     *("span dropped", "span duplicated", "span delivered twice", "parent lost"),
     *("line dropped", "line duplicated", "line delivered twice"),
-    *("metric frozen", "label renamed"),
+    *("metric frozen", "label renamed", LOOK),
 )
 """All that can be done to telemetry on its way in."""
 SIGNALS = ("errors", "transactions", "spans", "logs", "metrics")

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from pytest_obsstack.embedded.mutations.rules import Active, Mutations
+from pytest_obsstack.embedded.mutations.rules import LOOK, Active, Mutations
 from pytest_obsstack.wire.envelope import (
     Envelope,
     EnvelopeError,
@@ -55,6 +55,9 @@ def _mutated(
 ) -> list[bytes] | None:
     item = envelope.items[index]
     mutation = active.rule.mutation
+    if mutation == LOOK:
+        active.note(_title(item, event))
+        return None
     if mutation == "event dropped":
         active.note(_title(item, event))
         kept = [each for each in envelope.items if each.type not in (item.type, *_DROPPED_WITH)]

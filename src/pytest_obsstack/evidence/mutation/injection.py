@@ -25,7 +25,7 @@ class Rerun:
         self.contexts: list[Context] = []
         """Of the probes that the test used."""
         self.changed: list[str] = []
-        """What the fault has changed."""
+        """What the fault has changed; without one, the events that came."""
         self.error: BaseException | None = None
         """What the test failed with first."""
         self.abandoned = False
@@ -72,11 +72,11 @@ class Injector:
             yield
             return
         rerun.contexts.append(context)
-        if rerun.mutant is None:
+        if not context.stack.steerable:
             yield
             return
         context.stack.mutate(_rule(rerun.mutant, context))
-        of_metrics = "metrics" in rerun.mutant.signals
+        of_metrics = rerun.mutant is not None and "metrics" in rerun.mutant.signals
         try:
             if of_metrics:
                 _wait_until_frozen(context)
@@ -89,10 +89,14 @@ class Injector:
                 context.history.last_ended_s = time.time()
 
 
-def _rule(mutant: Mutant, context: Context) -> dict[str, object]:
+def _rule(mutant: Mutant | None, context: Context) -> dict[str, object]:
+    trace = {"trace_id": context.trace_id}
+    if mutant is None:
+        # Changes nothing, and tells of which kinds the test's events are.
+        return {**trace, "mutation": "look", "signals": ["errors"]}
     return {
+        **trace,
         "mutation": mutant.fault.name,
-        "trace_id": context.trace_id,
         "signals": list(mutant.signals),
         "names": list(mutant.names),
         "text": mutant.text,

@@ -34,6 +34,11 @@ class Outcome:
     kinds: tuple[str, ...] = ()
     """Which kinds of events were changed (``event ValueError``); none for other signals."""
 
+    @property
+    def keys(self) -> list[tuple[str, str]]:
+        """What one test of the run has to notice: the fault, in each kind of event it changed."""
+        return [(self.fault, kind) for kind in self.kinds or ("",)]
+
 
 @dataclass(frozen=True)
 class Checked:

@@ -59,7 +59,7 @@ class MutationCheck:
         self._folder = folder
         self._is_worker = is_worker
         self._checked: list[Checked] = []
-        self._noticed: set[str] = set()
+        self._noticed: set[tuple[str, str]] = set()
         """Faults that some test of this process has noticed: enough for those that nobody names."""
         self._lost: list[str] = []
         self.observer = Injector()
@@ -118,7 +118,7 @@ class MutationCheck:
         outcomes = tuple(
             self._outcome(item, mutant, timeout_s)
             for mutant in mutants
-            if mutant.named or mutant.fault.key not in self._noticed
+            if mutant.named or not self._is_noticed(mutant, kinds_of(control.changed))
         )
         return Checked(item.nodeid, outcomes, seconds=time.monotonic() - started)
 
@@ -126,10 +126,7 @@ class MutationCheck:
         rerun = self._run(item, mutant, timeout_s)
         verdict, detail = verdict_of(rerun.error, rerun.changed)
         kinds = kinds_of(rerun.changed) if mutant.fault.signal == "errors" else ()
-        if verdict == "killed" and mutant.fault.signal != "errors":
-            # Of which kind an event will be is not known before the rerun.
-            self._noticed.add(mutant.fault.key)
-        return Outcome(
+        made = Outcome(
             fault=mutant.fault.key,
             title=mutant.title,
             verdict=verdict,
@@ -139,6 +136,15 @@ class MutationCheck:
             seconds=round(rerun.seconds, 3),
             kinds=kinds,
         )
+        if verdict == "killed":
+            self._noticed.update(made.keys)
+        return made
+
+    def _is_noticed(self, mutant: Mutant, kinds: tuple[str, ...]) -> bool:
+        """Whether tests of this process have noticed the fault in all that it would change here."""
+        of_errors = mutant.fault.signal == "errors"
+        keys = [(mutant.fault.key, kind) for kind in (kinds if of_errors else ("",))]
+        return bool(keys) and self._noticed.issuperset(keys)
 
     def _run(self, item: pytest.Item, mutant: Mutant | None, timeout_s: float) -> Rerun:
         inner: Any = item.session

@@ -58,7 +58,7 @@ def score_of(checked: Iterable[Checked]) -> Score:
     """The score; the order of the tests and who ran them makes no difference."""
     tests = sorted(checked, key=lambda each: each.test)
     pairs = [(each.test, outcome) for each in tests for outcome in each.outcomes]
-    noticed = {key for _, each in pairs if each.verdict == "killed" for key in _keys(each)}
+    noticed = {key for _, each in pairs if each.verdict == "killed" for key in each.keys}
     survivors: list[Survivor] = []
     elsewhere = 0
     of_the_run: dict[tuple[str, str], list[tuple[str, Outcome]]] = {}
@@ -68,7 +68,7 @@ def score_of(checked: Iterable[Checked]) -> Score:
         if outcome.named:
             survivors.append(Survivor(test, outcome))
             continue
-        missed = [key for key in _keys(outcome) if key not in noticed]
+        missed = [key for key in outcome.keys if key not in noticed]
         elsewhere += not missed
         for key in missed:
             of_the_run.setdefault(key, []).append((test, outcome))
@@ -79,7 +79,7 @@ def score_of(checked: Iterable[Checked]) -> Score:
     verdicts = Counter(outcome.verdict for _, outcome in pairs)
     # Of what a test does not name one test's notice is enough, so it counts once.
     named = sum(o.verdict == "killed" and o.named for _, o in pairs)
-    unnamed = {key for _, o in pairs if o.verdict == "killed" and not o.named for key in _keys(o)}
+    unnamed = {key for _, o in pairs if o.verdict == "killed" and not o.named for key in o.keys}
     return Score(
         killed=named + len(unnamed),
         survivors=tuple(sorted(survivors, key=_order)),
@@ -91,11 +91,6 @@ def score_of(checked: Iterable[Checked]) -> Score:
         reruns=len(pairs),
         seconds=sum(each.seconds for each in tests),
     )
-
-
-def _keys(outcome: Outcome) -> list[tuple[str, str]]:
-    """What one test of the run has to notice: the fault, in each kind of event that it changed."""
-    return [(outcome.fault, kind) for kind in outcome.kinds or ("",)]
 
 
 def _order(survivor: Survivor) -> tuple[str, str, str]:

@@ -157,6 +157,13 @@ def test_a_duplicate_comes_in_an_envelope_of_its_own_with_an_id_of_its_own() -> 
     assert {**copy, "event_id": EVENT_ID} == event()
 
 
+def test_a_look_tells_what_comes_and_changes_nothing() -> None:
+    given = mutations("look")
+    assert rewrite_envelope(envelope(event()), given) is None
+    assert rewrite_envelope(envelope(event(OTHER)), given) is None
+    assert changed(given) == ["event ValueError"]
+
+
 def test_an_event_is_delivered_twice_as_it_is() -> None:
     given = mutations("event delivered twice")
     body = envelope(event())
