@@ -322,3 +322,35 @@ def test_a_server_that_does_not_tell_attributes_refuses_rather_than_having_none(
     (row,) = sentry.spans_of_trace(TRACE)
     with pytest.raises(BackendRefused, match="404"):
         sentry.span_attributes(TRACE, row)
+
+
+def test_attributes_of_a_log_are_asked_for_in_its_project() -> None:
+    log_id = "a" * 32
+    row = {"id": log_id, "project": "cart", "trace": TRACE, "message": "paid"}
+    details = {"attributes": [{"name": "user.card", "type": "str", "value": "4111"}]}
+    sentry, answers = client(
+        {
+            f"GET {ORG}/events/": {"data": [row], "meta": {}},
+            f"GET /api/0/projects/acme/cart/trace-items/{log_id}/": details,
+        }
+    )
+    (log,) = sentry.logs_of_trace(TRACE)
+    assert log.project == "cart"
+    assert sentry.log_attributes(TRACE, log) == {"user.card": "4111"}
+    assert answers.params() == [("trace_id", TRACE), ("item_type", "logs")]
+
+
+def test_spans_are_found_by_an_attribute_in_all_traces() -> None:
+    row = {"id": "1" * 16, "trace": TRACE, "request.id": '["x-1"]'}
+    sentry, answers = client({f"GET {ORG}/events/": {"data": [row], "meta": {}}})
+    assert sentry.spans_by("request.id", "request.id:*x*") == (row,)
+    params = answers.params()
+    assert ("dataset", "spans") in params
+    assert ("query", "request.id:*x*") in params
+    assert [value for name, value in params if name == "field"] == ["id", "trace", "request.id"]
+
+
+def test_an_events_json_is_asked_for_in_its_project() -> None:
+    url = "GET /api/0/projects/acme/2/events/e1/json/"
+    sentry, _ = client({url: {"event_id": "e1"}})
+    assert sentry.event_json("e1", project="2") == {"event_id": "e1"}
