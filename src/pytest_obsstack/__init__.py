@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         ObsstackError,
         StackUnavailable,
     )
+    from pytest_obsstack.expect.alerts import AlertReceiver
     from pytest_obsstack.expect.probe import Probe
     from pytest_obsstack.expect.shape import span
     from pytest_obsstack.providers.app import AppProcess, AppSpec, simple_app
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_obsstack.provision.names import Settings
 
 __all__ = [
+    "AlertReceiver",
     "AppProcess",
     "AppSpec",
     "BackendRefused",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AlertReceiver": "expect.alerts",
     "AppProcess": "providers.app",
     "AppSpec": "providers.app",
     "BackendRefused": "errors",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,9 @@ import pytest
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.providers.capabilities import EMBEDDED
+from pytest_obsstack.providers.compose.command import Compose
 from pytest_obsstack.providers.stack import Stack
-from pytest_obsstack.providers.state import Control, ProductState, StackState
+from pytest_obsstack.providers.state import ComposeState, Control, ProductState, StackState
 
 STATE = StackState(
     kind="embedded",
@@ -183,3 +185,36 @@ def test_what_it_is_comes_from_its_state() -> None:
     stack = Stack(STATE, frozenset({"issues"}))
     assert (stack.kind, stack.endpoints, stack.folder) == ("embedded", Endpoints(), STATE.folder)
     assert stack.capabilities == {"issues"}
+
+
+def test_the_prometheus_in_containers_is_told_of_receivers_by_files(tmp_path: Path) -> None:
+    (tmp_path / "alertmanagers").mkdir()
+    compose = ComposeState(
+        compose=Compose((), "docker", "p", (), (), (), str(tmp_path), str(tmp_path)),
+        tracker=None,
+        ports={},
+        ready_urls={},
+        callback_bind="172.17.0.1",
+        callback_host="host.docker.internal",
+    )
+    state = replace(STATE, kind="compose", control=None, compose=compose, folder=tmp_path)
+    made = Stack(state, frozenset({"compose"}))
+    made.add_alertmanager("test", "host.docker.internal:9093")
+    (file,) = (tmp_path / "alertmanagers").iterdir()
+    assert file.name == "test.json"
+    assert json.loads(file.read_text("utf-8")) == [{"targets": ["host.docker.internal:9093"]}]
+    assert file.stat().st_mode & 0o777 == 0o644
+    made.remove_alertmanager("test")
+    made.remove_alertmanager("test")
+    assert list((tmp_path / "alertmanagers").iterdir()) == []
+
+
+def test_no_other_prometheus_is_told_by_files(stack: Stack) -> None:
+    with pytest.raises(ObsstackError) as caught:
+        stack.add_alertmanager("test", "127.0.0.1:9093")
+    assert str(caught.value) == (
+        "This stack cannot be steered: add_alertmanager was asked.\n"
+        "  expected  a stack of containers: --obs-stack=compose\n"
+        "  found     --obs-stack=embedded, capabilities without `compose`\n"
+        '  do        mark the test with @pytest.mark.obs_requires("compose")'
+    )

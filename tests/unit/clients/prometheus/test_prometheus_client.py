@@ -161,3 +161,65 @@ def test_the_foreign_client_has_the_same_server_and_headers_and_no_proxy() -> No
     assert connect.url == URL
     assert connect.headers == {"X-Scope-OrgID": "one"}
     assert connect._session.trust_env is False
+
+
+ALERT = {
+    "labels": {"alertname": "Busy", "job": "shop"},
+    "annotations": {"summary": "busy"},
+    "state": "firing",
+    "activeAt": "2026-01-01T00:00:00.123456789Z",
+    "value": "5e+00",
+}
+
+
+def test_rules_are_listed_with_their_group_and_alerts() -> None:
+    alerting = {
+        "name": "Busy",
+        "type": "alerting",
+        "query": "load > 1",
+        "state": "firing",
+        "duration": 60,
+        "labels": {"severity": "page"},
+        "annotations": {},
+        "alerts": [ALERT],
+        "health": "ok",
+        "lastEvaluation": "2026-01-01T00:00:01Z",
+    }
+    recording = {
+        "name": "load:sum",
+        "type": "recording",
+        "query": "sum(load)",
+        "health": "err",
+        "lastError": "many-to-many",
+        "lastEvaluation": "0001-01-01T00:00:00Z",
+    }
+    group = {"name": "app", "file": "rules.yml", "interval": 0.1, "rules": [alerting, recording]}
+    prometheus, _ = client({"GET /api/v1/rules": success({"groups": [group]})})
+    first, second = prometheus.rules()
+    assert (first.group, first.file, first.interval_s, first.for_s) == (
+        "app",
+        "rules.yml",
+        0.1,
+        60.0,
+    )
+    assert (first.state, first.health, first.last_error) == ("firing", "ok", None)
+    assert first.last_evaluation is not None
+    (alert,) = first.alerts
+    assert (alert.labels["job"], alert.state, alert.value) == ("shop", "firing", "5e+00")
+    assert (second.type, second.state, second.alerts) == ("recording", None, ())
+    # Go's zero time.
+    assert (second.last_error, second.last_evaluation) == ("many-to-many", None)
+
+
+def test_active_alerts_and_alertmanagers_are_listed() -> None:
+    url = "http://127.0.0.1:9093/api/v2/alerts"
+    managers = {"activeAlertmanagers": [{"url": url}], "droppedAlertmanagers": []}
+    prometheus, _ = client(
+        {
+            "GET /api/v1/alerts": success({"alerts": [ALERT]}),
+            "GET /api/v1/alertmanagers": success(managers),
+        }
+    )
+    (alert,) = prometheus.alerts()
+    assert alert.annotations == {"summary": "busy"}
+    assert prometheus.alertmanagers() == (url,)
