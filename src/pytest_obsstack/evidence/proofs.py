@@ -26,7 +26,7 @@ _SHOWN_BY: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(
         ("issues", "tags", "breadcrumbs", "transactions", "releases", "accounts"), _TRACKER
     ),
-    **dict.fromkeys(("alerts", "ui", "settled_errors", "tracker_spans"), _TRACKER),
+    **dict.fromkeys(("alerts", "ui", "settled_errors", "tracker_spans", "issue_status"), _TRACKER),
     "otlp_traces": frozenset({"collector", "sentry"}),
     **dict.fromkeys(
         ("metrics", "exemplars", "exact_metrics"), frozenset({"collector", "prometheus"})

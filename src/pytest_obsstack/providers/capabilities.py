@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 MEANINGS: Mapping[str, str] = {
     "issues": "errors are grouped into issues that can be queried",
-    "issue_status": "issues can be resolved through the tracker's API",
     "tags": "events and issues can be searched by tag",
     "breadcrumbs": "events carry their breadcrumbs",
+    "issue_status": "issues can be resolved through the tracker's API",
     "transactions": "transactions can be queried",
     "spans": "spans can be queried by trace",
     "metrics": "metrics can be queried with PromQL",
