@@ -105,3 +105,15 @@ def test_a_collector_without_a_known_metrics_page_says_what_to_do() -> None:
         "  found     only OTLP at http://127.0.0.1:4318\n"
         "  do        expose service.telemetry.metrics and give its URL"
     )
+
+
+def test_exporters_with_a_sending_queue() -> None:
+    reading = parse_metrics(
+        'otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_http/sentry"} 1000\n'
+        'otelcol_exporter_queue_size{data_type="traces",exporter="otlp_http/sentry"} 0\n'
+        'otelcol_exporter_queue_batch_send_size_sum{exporter="otlp_http/loki"} 3\n'
+        'otelcol_exporter_sent_log_records_total{exporter="otlp_http/loki"} 3\n'
+    )
+    assert reading.has_queue("otlp_http/sentry")
+    assert not reading.has_queue("otlp_http/loki")
+    assert (reading - reading).has_queue("otlp_http/sentry")
