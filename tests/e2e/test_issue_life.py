@@ -98,3 +98,23 @@ def test_new_and_regressed_issues_notify_and_resolved_ones_do_not(
         assert regressed.issue_id == issue.id
         assert regressed.event_id != new.event_id
         obs.sentry.expect_regression(issue)
+
+
+@pytest.mark.obs_requires("alerts")
+def test_what_becomes_of_an_issue_is_told_to_who_wants_it(
+    obs: Probe, obs_sentry: SentryClient, obs_alert_receiver: AlertReceiver
+) -> None:
+    word = own_word(obs)
+    alerts = obs_sentry.alerts
+    app = alerts.create_integration(f"watch {word}", obs_alert_receiver.webhook_url, issues=True)
+    obs_alert_receiver.trust(app)
+    try:
+        report(obs, word)
+        obs_alert_receiver.expect_alert("issue", labels={"action": "created"})
+        issue = obs.sentry.resolve(obs.sentry.expect_issue(title=f"Order {word} is stuck"))
+        resolved = obs_alert_receiver.expect_resolved("issue")
+        assert (resolved.issue_id, resolved.signed) == (issue.id, True)
+        report(obs, word)
+        obs_alert_receiver.expect_alert("issue", labels={"action": "unresolved"})
+    finally:
+        alerts.delete_integration(app)

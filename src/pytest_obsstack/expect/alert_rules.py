@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_obsstack.errors import BackendRefused, ObsstackError
 from pytest_obsstack.expect.hops import app_hop, unanswered
 from pytest_obsstack.expect.mismatch import plural
+from pytest_obsstack.receiver.sentry_hook import ISSUE
 from pytest_obsstack.record.hops import Hop
 
 if TYPE_CHECKING:
@@ -192,6 +193,10 @@ def _notifier_hop(context: Context, receiver: Receiver) -> Hop:
 
 
 def _sentry_rule_hop(context: Context, name: str) -> Hop:
+    if name == ISSUE:
+        return Hop(
+            "Sentry", "Sentry tells of issues to the integrations that want it (issues=True)"
+        )
     rule = sentry_rule(context, name)
     if rule is not None:
         fired = rule.last_triggered

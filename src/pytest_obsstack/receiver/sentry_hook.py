@@ -1,4 +1,4 @@
-"""Webhooks of Sentry's internal integrations: alerts of issue rules and of metric rules.
+"""Webhooks of Sentry's internal integrations: of issue rules, of metric rules, and of issues.
 
 https://docs.sentry.io/organization/integrations/integration-platform/webhooks/
 """
@@ -13,6 +13,8 @@ from typing import Any
 from pytest_obsstack.receiver.alert import Alert, AlertStatus, NotAnAlert, Request, members, unix_s
 
 RESOURCE_HEADER = "sentry-hook-resource"
+ISSUE = "issue"
+"""The name of what is told of an issue, which no rule has made; its label ``action`` says what."""
 SIGNATURE_HEADER = "sentry-hook-signature"
 
 
@@ -28,12 +30,14 @@ def parse_hook(request: Request, body: Any, secrets: Iterable[str]) -> Alert | N
     ``secrets`` are those of the integrations that are known. Raises ``NotAnAlert``.
     """
     resource = request.headers[RESOURCE_HEADER]
-    if resource not in ("event_alert", "metric_alert"):
+    if resource not in ("event_alert", "metric_alert", ISSUE):
         return None
     body = members(body, "the body")
     data = members(body.get("data"), "data")
     known = list(secrets)
     signed = any(signed_with(request, secret) for secret in known) if known else None
+    if resource == ISSUE:
+        return _issue(request, str(body.get("action", "")), data, signed)
     if resource == "metric_alert":
         return _metric_alert(request, str(body.get("action", "")), data, signed)
     return _event_alert(request, data, signed)
@@ -56,6 +60,34 @@ def _event_alert(request: Request, data: Mapping[str, Any], signed: bool | None)
         trace_id=trace.get("trace_id") if isinstance(trace, Mapping) else None,
         issue_id=_text(event.get("issue_id")),
         event_id=_text(event.get("event_id")),
+        signed=signed,
+        raw=data,
+    )
+
+
+def _issue(
+    request: Request,
+    action: str,
+    data: Mapping[str, Any],
+    signed: bool | None,  # noqa: FBT001
+) -> Alert:
+    issue = members(data.get("issue"), "data.issue")
+    project = issue.get("project")
+    return Alert(
+        name=ISSUE,
+        status="resolved" if action == "resolved" else "firing",
+        source="sentry",
+        labels={
+            "action": action,
+            "short_id": str(issue.get("shortId") or ""),
+            "project": str(project.get("slug", "")) if isinstance(project, Mapping) else "",
+        },
+        annotations={"title": str(issue.get("title") or "")},
+        starts_s=unix_s(issue.get("firstSeen"), "firstSeen"),
+        ends_s=None,
+        url=issue.get("web_url") or issue.get("permalink"),
+        received_s=request.received_s,
+        issue_id=_text(issue.get("id")),
         signed=signed,
         raw=data,
     )

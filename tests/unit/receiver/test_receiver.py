@@ -165,10 +165,32 @@ def test_a_sentry_metric_alert_is_critical_and_then_resolved(receiver: Receiver)
 
 
 def test_other_webhooks_of_sentry_are_kept_and_are_no_alerts(receiver: Receiver) -> None:
-    post(receiver.webhook_url, {"action": "resolved"}, **{"sentry-hook-resource": "issue"})
+    post(receiver.webhook_url, {"action": "created"}, **{"sentry-hook-resource": "comment"})
     assert (len(receiver.requests), receiver.alerts) == (1, ())
     bad = post(receiver.webhook_url, {"data": {}}, **{"sentry-hook-resource": "event_alert"})
     assert (bad.status_code, bad.text) == (400, "data.event is NoneType, expected an object")
+
+
+def test_what_becomes_of_an_issue_is_told_by_its_action(receiver: Receiver) -> None:
+    issue = {
+        "id": "7",
+        "shortId": "SHOP-1",
+        "title": "ValueError: no",
+        "firstSeen": "2026-01-01T00:00:00Z",
+        "web_url": "http://s/7",
+        "project": {"slug": "shop"},
+    }
+    for action in ("created", "resolved"):
+        body = {"action": action, "data": {"issue": issue}}
+        post(receiver.webhook_url, body, **{"sentry-hook-resource": "issue"})
+    created, resolved = receiver.alerts
+    assert (created.name, created.status, created.issue_id) == ("issue", "firing", "7")
+    assert created.labels == {"action": "created", "short_id": "SHOP-1", "project": "shop"}
+    assert (resolved.status, resolved.url, resolved.annotations["title"]) == (
+        "resolved",
+        "http://s/7",
+        "ValueError: no",
+    )
 
 
 def test_grafanas_webhook_is_a_list_of_alerts(receiver: Receiver) -> None:

@@ -105,8 +105,12 @@ class SentryAlerts:
         found = listed(self._api, path("organizations", self._organization(), "sentry-apps"))
         return tuple(map(_parse_app, found))
 
-    def create_integration(self, name: str, webhook_url: str) -> SentryApp:
-        """An internal integration whose webhook alert rules can call."""
+    def create_integration(self, name: str, webhook_url: str, *, issues: bool = False) -> SentryApp:
+        """An internal integration whose webhook alert rules can call.
+
+        With ``issues`` it is also told of each issue that is created, resolved, archived or opened
+        again.
+        """
         body = {
             "name": name,
             "organization": self._organization(),
@@ -115,7 +119,7 @@ class SentryAlerts:
             "verifyInstall": False,
             "webhookUrl": webhook_url,
             "scopes": ["event:read"],
-            "events": [],
+            "events": ["issue"] if issues else [],
         }
         return _parse_app(self._post(path("sentry-apps"), body))
 

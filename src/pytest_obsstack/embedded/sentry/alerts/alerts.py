@@ -8,6 +8,7 @@ from typing import Any
 
 from pytest_obsstack.embedded.sentry.alerts.app_api import AppApi
 from pytest_obsstack.embedded.sentry.alerts.evaluation import Evaluation
+from pytest_obsstack.embedded.sentry.alerts.issue_hooks import IssueHooks
 from pytest_obsstack.embedded.sentry.alerts.metric_rule_api import MetricRuleApi
 from pytest_obsstack.embedded.sentry.alerts.outbox import Outbox
 from pytest_obsstack.embedded.sentry.alerts.rule_api import RuleApi, delivery_json
@@ -29,6 +30,9 @@ class Alerts:
             api.ledger.register(kind, apply)
         self.outbox = Outbox(api, self.state, send=send)
         self.evaluation = Evaluation(api, self.state, self.outbox.add)
+        issue_hooks = IssueHooks(api, self.state, self.outbox.add)
+        observers.on_event.append(issue_hooks.on_event)
+        observers.on_status.append(issue_hooks.on_status)
         observers.on_event.append(self.evaluation.on_event)
         observers.on_accepted.append(self.evaluation.on_accepted)
 

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Mapping
 from typing import Any
 
+from pytest_obsstack.embedded.sentry.alerts.issue_hooks import ISSUE_EVENTS
 from pytest_obsstack.embedded.sentry.alerts.model import SentryApp
 from pytest_obsstack.embedded.sentry.alerts.state import APP_CREATED, APP_DELETED, AlertState
 from pytest_obsstack.embedded.sentry.alerts.webhook import destination_problem
@@ -29,7 +30,7 @@ _MASKED = "**********"
 _MAX_NAME = 57
 # Features of integrations that no alert rule needs; empty they change nothing.
 _ONLY_EMPTY = (
-    *("events", "schema", "allowedOrigins", "webhookHeaders"),
+    *("schema", "allowedOrigins", "webhookHeaders"),
     *("author", "overview", "redirectUrl"),
 )
 
@@ -102,6 +103,7 @@ class AppApi:
             "name": name,
             "webhook_url": _webhook_url(api, body),
             "is_alertable": body.get("isAlertable") is True,
+            "events": _events(body.get("events") or []),
             "verify_install": body.get("verifyInstall") is not False,
             "scopes": _scopes(body.get("scopes")),
             "client_id": secrets.token_hex(32),
@@ -136,7 +138,7 @@ def _app_json(api: Api, app: SentryApp, client_secret: str) -> dict[str, Any]:
         "name": app.name,
         "status": "internal",
         "scopes": list(app.scopes),
-        "events": [],
+        "events": list(app.events),
         "webhookEvents": [],
         "webhookHeaders": [],
         "webhookUrl": app.webhook_url,
@@ -168,6 +170,13 @@ def _webhook_url(api: Api, body: Mapping[str, Any]) -> str | None:
     if problem is not None:
         raise invalid_field("webhookUrl", problem)
     return url
+
+
+def _events(value: list[Any]) -> list[str]:
+    for event in value:
+        if event != ISSUE_EVENTS:
+            raise unsupported(f"the event {event!r} of integrations")
+    return list(value)
 
 
 def _scopes(value: object) -> list[str]:

@@ -7,10 +7,8 @@ itself (records leave its window) a timer is set for that moment.
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 from pytest_obsstack.embedded.sentry.alerts.issue_conditions import Occurrence
 from pytest_obsstack.embedded.sentry.alerts.issue_rule import IssueRule
@@ -20,13 +18,12 @@ from pytest_obsstack.embedded.sentry.alerts.model import (
     Level,
     MetricRule,
     Notification,
-    Resource,
     SentryApp,
 )
 from pytest_obsstack.embedded.sentry.alerts.payloads import (
     event_alert_data,
     metric_alert_data,
-    webhook_body,
+    owed,
 )
 from pytest_obsstack.embedded.sentry.alerts.state import FIRED, INCIDENT, AlertState
 from pytest_obsstack.embedded.sentry.api.http import Api
@@ -155,7 +152,7 @@ class Evaluation:
                 data = event_alert_data(
                     rule, action.settings, issue, event, api.store, api.settings.public_url
                 )
-                notifications.append(_owed("event_alert", "triggered", app, data))
+                notifications.append(owed("event_alert", "triggered", app, data))
         change = {
             "rule_id": rule.id,
             "issue_id": issue.id,
@@ -179,9 +176,7 @@ class Evaluation:
             "rule_id": rule.id,
             "level": level,
             "value": value,
-            "notifications": [
-                _owed("metric_alert", level or "resolved", app, data) for app in apps
-            ],
+            "notifications": [owed("metric_alert", level or "resolved", app, data) for app in apps],
         }
         self._notify(api.ledger.change(INCIDENT, change))
 
@@ -226,13 +221,3 @@ class Evaluation:
 
     def _now_ns(self) -> int:
         return self._api.clock_ns()
-
-
-def _owed(resource: Resource, action: str, app: SentryApp, data: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "request_id": uuid.uuid4().hex,
-        "resource": resource,
-        "action": action,
-        "app_uuid": app.uuid,
-        "body": webhook_body(action, data, app),
-    }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Level = Literal["critical", "warning"]
-Resource = Literal["event_alert", "metric_alert"]
+Resource = Literal["event_alert", "metric_alert", "issue"]
 """What ``Sentry-Hook-Resource`` says that a webhook is about."""
 
 
@@ -31,6 +31,8 @@ class SentryApp:
     client_id: str
     client_secret: str = field(repr=False)
     created_ns: int
+    events: tuple[str, ...] = ()
+    """What else it is told of: ``issue``."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +119,7 @@ class Notification:
     request_id: str
     """Also the header ``Request-ID``, the same in each attempt."""
     rule_id: int
+    """0 where no rule has made it."""
     resource: Resource
     action: str
     app_uuid: str

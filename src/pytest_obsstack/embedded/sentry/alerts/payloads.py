@@ -1,18 +1,25 @@
 """Bodies of the webhooks.
 
-https://docs.sentry.io/organization/integrations/integration-platform/webhooks/, "Issue Alerts" and
-"Metric Alerts".
+https://docs.sentry.io/organization/integrations/integration-platform/webhooks/, "Issue Alerts",
+"Metric Alerts" and "Issues".
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_obsstack.embedded.sentry.alerts.issue_rule import IssueRule
-from pytest_obsstack.embedded.sentry.alerts.model import Incident, Level, MetricRule, SentryApp
+from pytest_obsstack.embedded.sentry.alerts.model import (
+    Incident,
+    Level,
+    MetricRule,
+    Resource,
+    SentryApp,
+)
 from pytest_obsstack.embedded.sentry.serialize.event import raw_event_json
-from pytest_obsstack.embedded.sentry.serialize.issue import issue_url
+from pytest_obsstack.embedded.sentry.serialize.issue import issue_json, issue_url
 from pytest_obsstack.embedded.sentry.state.model import Issue, StoredEvent
 from pytest_obsstack.embedded.sentry.state.store import SentryStore
 from pytest_obsstack.embedded.sentry.times import iso, iso_or_none, seconds
@@ -32,6 +39,38 @@ def webhook_body(action: str, data: Mapping[str, Any], app: SentryApp) -> dict[s
         "data": data,
         "installation": {"uuid": app.installation_uuid},
     }
+
+
+def owed(
+    resource: Resource, action: str, app: SentryApp, data: Mapping[str, Any]
+) -> dict[str, Any]:
+    """A notification of that integration, as the journal takes it."""
+    return {
+        "request_id": uuid.uuid4().hex,
+        "resource": resource,
+        "action": action,
+        "app_uuid": app.uuid,
+        "body": webhook_body(action, data, app),
+    }
+
+
+def issue_data(issue: Issue, action: str, store: SentryStore, public_url: str) -> dict[str, Any]:
+    """What is told of an issue that was created, resolved, archived or opened again."""
+    shown = issue_json(issue, store, public_url)
+    slug = shown["project"]["slug"]
+    organization = store.organization_of(issue.project_id)
+    page = f"{public_url}/organizations/{organization.slug}/issues/"
+    data: dict[str, Any] = {
+        "issue": {
+            **shown,
+            "url": f"{public_url}/api/0/issues/{issue.id}/",
+            "web_url": shown["permalink"],
+            "project_url": f"{page}?project={slug}",
+        }
+    }
+    if action == "resolved":
+        data["resolution_type"] = "now"
+    return data
 
 
 def event_alert_data(

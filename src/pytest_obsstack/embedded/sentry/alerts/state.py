@@ -35,6 +35,7 @@ RULE_CREATED, RULE_UPDATED, RULE_DELETED = (
 )
 METRIC_CREATED, METRIC_DELETED = "metric_rule.created", "metric_rule.deleted"
 FIRED, INCIDENT, SENT = "issue_rule.fired", "incident.changed", "notification.ended"
+ISSUE_TOLD = "issue_webhook.owed"
 
 
 class AlertState:
@@ -65,6 +66,7 @@ class AlertState:
             METRIC_DELETED: self._delete_metric_rule,
             FIRED: self._fire,
             INCIDENT: self._change_incident,
+            ISSUE_TOLD: self._owe,
             SENT: self._end_notification,
         }
 
@@ -101,7 +103,9 @@ class AlertState:
         return max(times, default=None)
 
     def _create_app(self, data: Mapping[str, Any], created_ns: int) -> SentryApp:
-        values = {**data, "scopes": tuple(data["scopes"])}
+        # Earlier journals know no subscriptions.
+        events = tuple(data.get("events", ()))
+        values = {**data, "scopes": tuple(data["scopes"]), "events": events}
         app = SentryApp(id=self._next_id("app"), created_ns=created_ns, **values)
         self.apps[app.slug] = app
         return app

@@ -44,6 +44,8 @@ class Applied:
 
     events: list[GroupedEvent] = field(default_factory=list)
     transactions: list[StoredEvent] = field(default_factory=list)
+    statuses: list[Issue] = field(default_factory=list)
+    """Issues whose status an API change has changed."""
     changed: Any = None
     """What an API change made or changed."""
 
@@ -68,7 +70,7 @@ class SentryStore:
             "key.created": self.catalog.create_key,
             "key.updated": lambda data, _: self.catalog.update_key(data),
             "key.deleted": lambda data, _: self.catalog.delete_key(data),
-            "issue.updated": self.issues.update,
+            "issue.updated": self._update_issues,
             "issue.deleted": self._delete_issues,
         }
         self._applied = Applied()
@@ -98,6 +100,13 @@ class SentryStore:
             envelope, entry.meta["project_id"], entry.meta["event_id"], entry.received_ns
         )
         return self._applied
+
+    def _update_issues(self, data: Mapping[str, Any], received_ns: int) -> list[Issue]:
+        known = self.issues.by_id
+        before = {i: known[i].status for i in data["ids"] if i in known}
+        changed = self.issues.update(data, received_ns)
+        self._applied.statuses += [i for i in changed if i.status != before[i.id]]
+        return changed
 
     def organization_of(self, project_id: int) -> Organization:
         return self.catalog.organizations[self.catalog.projects[project_id].organization_id]

@@ -94,7 +94,7 @@ def test_an_integration_that_sentry_would_not_take_is_refused(
     ("changes", "what"),
     [
         ({"isInternal": False}, "integrations that are not internal"),
-        ({"events": ["issue"]}, "'events' of integrations"),
+        ({"events": ["issue", "comment"]}, "the event 'comment' of integrations"),
         ({"schema": {"elements": []}}, "'schema' of integrations"),
         ({"webhookHeaders": ["A: b"]}, "'webhookHeaders' of integrations"),
     ],

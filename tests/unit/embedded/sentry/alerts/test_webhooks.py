@@ -234,3 +234,40 @@ def test_the_secret_is_in_no_status_and_no_repr(sentry: AlertingSentry) -> None:
     sentry.send_event(error_event())
     assert app["clientSecret"] not in repr(sentry.server.status())
     assert app["clientSecret"] not in repr(sentry.alerts.state.apps)
+
+
+def test_integrations_that_want_it_are_told_what_becomes_of_an_issue() -> None:
+    sentry = AlertingSentry()
+    sentry.start()
+    try:
+        sentry.make_app("wants", events=["issue"])
+        sentry.make_app("does not")
+        sentry.send_event(error_event())
+        (issue,) = sentry.get("/api/0/organizations/obs/issues/")
+        url = f"/api/0/organizations/obs/issues/{issue['id']}/"
+        for status in ("resolved", "resolved"):
+            sentry.put(url, {"status": status})
+        sentry.send_event(error_event())
+        sentry.put(url, {"status": "ignored"})
+        sentry.put(url, {"hasSeen": True})
+        sentry.put(url, {"status": "unresolved"})
+
+        assert sentry.hook.actions == [
+            *("created", "resolved", "unresolved", "archived", "unresolved")
+        ]
+        created, resolved, *_ = sentry.hook.bodies
+        told = created["data"]["issue"]
+        assert (told["id"], told["shortId"], told["status"]) == (
+            issue["id"],
+            issue["shortId"],
+            "unresolved",
+        )
+        assert told["web_url"] == issue["permalink"]
+        assert told["url"] == f"{BASE}/api/0/issues/{issue['id']}/"
+        assert told["project_url"].endswith("/organizations/obs/issues/?project=simple-app")
+        assert resolved["data"]["resolution_type"] == "now"
+        assert {headers["Sentry-Hook-Resource"] for _, _, headers in sentry.hook.requests} == {
+            "issue"
+        }
+    finally:
+        sentry.close()
