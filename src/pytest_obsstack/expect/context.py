@@ -66,6 +66,9 @@ class AppHistory:
     """A metric that the app is known to export."""
     queue_overflows: int | None = None
     """Items that SDKs of this project have reported as dropped for a full queue, as last seen."""
+    goes_on: bool = False
+    """Whether a test has ended without seeing the end of its background work, which may go on
+    counting."""
     collector_queues: tuple[str, ...] | None = None
     """Exporters of the collector that have a sending queue, as Prometheus tells it."""
     loki_discards: dict[str, int] | None = None

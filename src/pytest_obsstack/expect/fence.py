@@ -23,6 +23,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_obsstack.clients.sentry.explore import OTLP_ORIGIN
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.spans import Span, SpanStore
 
 __all__ = ["Settled", "errors_settled", "logs_settled", "never_tells", "spans_settled"]
+
+_SAME_MOMENT_S = 0.02
+"""A span may end a little after its parent, when nothing goes on."""
 
 _LET_IT_TRACE = (
     "let the app trace each request (traces_sample_rate=1.0): its transaction is the proof that "
@@ -131,29 +135,27 @@ def _fence(
     signal: Fenced,
     what: str,
     where: str,
-    look: Callable[[], tuple[Sequence[Span], Sequence[Span]]],
+    look: Callable[[], _Looked],
     advice: str | None = None,
 ) -> Settled:
-    """Each request, and each call to a companion, has the span that answers it.
-
-    ``look`` gives the spans with which services begin their parts of the trace, and the calls.
-    """
+    """Each request, and each call to a companion, has the span that answers it."""
     unknown = never_tells(context, signal)
     if unknown is not None:
         return unknown
     missing = ""
+    looked = _Looked((), (), ())
 
     def poll() -> bool | None:
-        nonlocal missing
-        entries, calls = look()
-        parents = {entry.parent_span_id for entry in entries}
+        nonlocal missing, looked
+        looked = look()
+        parents = {entry.parent_span_id for entry in looked.entries}
         for exchange in context.answered:
             if exchange.span_id not in parents and not (
                 signal == "spans" and is_known(context, exchange)
             ):
                 missing = f"the {what} of {exchange.describe()} has not arrived{where}"
                 return None
-        for call in calls:
+        for call in looked.calls:
             if call.span_id not in parents:
                 missing = f"the {what} of the call {call.name} has not arrived{where}"
                 return None
@@ -161,21 +163,71 @@ def _fence(
 
     waited = until(poll, timeout_s=context.timeout_s)
     if waited.value:
-        return Settled(None, waited.polls, waited.waited_s)
+        settled = Settled(None, waited.polls, waited.waited_s)
+        return _goes_on(context, signal, looked) or settled
     return Settled(missing, waited.polls, waited.waited_s, advice)
 
 
-def _transactions(context: Context) -> tuple[list[Span], list[Span]]:
+@dataclass(frozen=True)
+class _Looked:
+    """What there is of a test's spans, of one kind."""
+
+    entries: Sequence[Span]
+    """Those with which services begin their parts of the trace."""
+    calls: Sequence[Span]
+    """Those of calls to companions."""
+    all: Sequence[Span]
+
+
+def _goes_on(context: Context, signal: Fenced, looked: _Looked) -> Settled | None:
+    """A span that ended after the requests had: something goes on that nobody has declared."""
+    if context.background_ends.get(signal) == len(context.exchanges.all):
+        return None
+    sent = {exchange.span_id for exchange in context.exchanges.all}
+    asked = sent | {call.span_id for call in looked.calls}
+    answers = [
+        entry
+        for entry in looked.entries
+        if entry.end_s is not None and (entry.parent_span_id in asked or not entry.parent_span_id)
+    ]
+    # Of each service by itself: another one may run on another clock.
+    ends_s: dict[str | None, float] = {}
+    for answer in answers:
+        name = _service_of(answer)
+        ends_s[name] = max(ends_s.get(name, 0.0), answer.end_s or 0.0)
+    for span in looked.all:
+        ended_s = ends_s.get(_service_of(span))
+        if ended_s is None or span in answers:
+            continue
+        if (span.end_s or 0.0) > ended_s + _SAME_MOMENT_S:
+            return Settled(
+                f"the span {span.name} ended {(span.end_s or 0.0) - ended_s:.2f} s after the last "
+                "request had been answered, so the app goes on reporting after its responses",
+                polls=0,
+                advice="declare it, AppSpec(background_threads=True), and wait for the end of that "
+                "work first: obs.expect_background_end(…)",
+            )
+    return None
+
+
+def _service_of(span: Span) -> str | None:
+    """Sentry's own SDKs name a release, but no service."""
+    return span.service or getattr(span, "release", None)
+
+
+def _transactions(context: Context) -> _Looked:
     rows = context.clients.sentry.spans_of_trace(context.trace_id)
     own = [row for row in rows if row.origin != OTLP_ORIGIN]
     calls = [row for row in own if row.kind == "client" or row.op == "http.client"]
-    return [row for row in own if row.is_transaction], _to_companions(context, calls)
+    entries = [row for row in own if row.is_transaction]
+    return _Looked(entries, _to_companions(context, calls), own)
 
 
-def _server_spans(context: Context, store: SpanStore) -> tuple[list[Span], list[Span]]:
+def _server_spans(context: Context, store: SpanStore) -> _Looked:
     spans = spans_of_test(context, store)
     calls = [span for span in spans if span.kind == "client"]
-    return [span for span in spans if span.kind == "server"], _to_companions(context, calls)
+    entries = [span for span in spans if span.kind == "server"]
+    return _Looked(entries, _to_companions(context, calls), spans)
 
 
 def _to_companions(context: Context, calls: Iterable[Span]) -> list[Span]:
@@ -191,7 +243,7 @@ def _target(call: Span) -> str:
 
 def _calls_to_companions(context: Context) -> dict[str, int]:
     """How many requests each companion has answered in this trace, by its server spans."""
-    answers, _ = _server_spans(context, context.clients.traces)
+    answers = _server_spans(context, context.clients.traces).entries
     counts: dict[str, int] = {}
     for answer in answers:
         if answer.service and answer.service != context.app.service:

@@ -90,6 +90,7 @@ class MetricExpectations(Expectations):
         """The series of ``selector`` did not grow; ``CannotTell`` where that is not proven."""
         __tracebackhide__ = True
         self._need_exactness(f"expect_no_increase({selector!r})")
+        self._need_end(f"assert that {selector} did not increase")
         own = self._own(selector)
         settled = never_tells(self._context, "metrics") or metrics_settled(
             self._context, self._context.last_ended_s
@@ -234,6 +235,14 @@ class MetricExpectations(Expectations):
         unfinished = background_unfinished(self._context, "metrics")
         if unfinished is not None:
             raise cannot_tell(purpose, unfinished, "metrics")
+        if self._context.history.goes_on:
+            raise CannotTell(
+                f"Cannot {purpose}: it may have been counted for an earlier test.",
+                expected="each test of an app with background threads has seen the end of its work",
+                found="an earlier one has not, and metrics do not tell whose they are",
+                advice="call obs.expect_background_end(…) in each test of this app that starts "
+                "such work, or use at_least=…",
+            )
 
     def settle_baseline(self) -> None:
         """Wait until everything that the app counted before now is stored.

@@ -21,6 +21,7 @@ from pytest_obsstack.expect.sdk_queue import (
     queue_overflows,
     taken,
 )
+from pytest_obsstack.expect.settled import background_unfinished
 from pytest_obsstack.wire.trace_context import TraceContext
 
 if TYPE_CHECKING:
@@ -102,6 +103,7 @@ class Bench:
             self._http.cookies.clear()
             if context.exchanges.all:
                 history.last_ended_s = max(history.last_ended_s, context.last_ended_s)
+                history.goes_on |= background_unfinished(context, "metrics") is not None
                 now_s = time.time()
                 history.unsettled = [
                     earlier for earlier in history.unsettled if now_s - earlier[1] <= DRAINED_S

@@ -121,6 +121,50 @@ def test_background_threads_of_a_service_that_the_app_calls_count_too() -> None:
     assert reason.startswith("inventory goes on reporting after its responses")
 
 
+def went_on(after_s: float) -> Bench:
+    """A span that ended so long after the request's own, of an app that declares nothing."""
+    given = bench()
+    ended_s: dict[str, Any] = {"precise.start_ts": SENT_S, "precise.finish_ts": SENT_S + 1}
+    later: dict[str, Any] = {"precise.start_ts": SENT_S, "precise.finish_ts": SENT_S + 1 + after_s}
+    given.sentry.spans = [
+        root_span(**ended_s),
+        otlp_span(**ended_s),
+        root_span("1" * 16, id="6" * 16, **{"span.description": "job"}, **later),
+        otlp_span("job", parent="2" * 16, id="7" * 16, kind="internal", **later),
+    ]
+    return given
+
+
+@pytest.mark.parametrize("fence", [errors_settled, spans_settled])
+def test_an_app_that_is_seen_to_go_on_is_taken_for_one_that_does(fence: Any) -> None:
+    assert fence(went_on(0.3).context) == Settled(
+        "the span job ended 0.30 s after the last request had been answered, so the app goes on "
+        "reporting after its responses",
+        polls=0,
+        advice="declare it, AppSpec(background_threads=True), and wait for the end of that work "
+        "first: obs.expect_background_end(…)",
+    )
+
+
+@pytest.mark.parametrize("fence", [errors_settled, spans_settled])
+def test_what_ends_with_the_request_does_not_go_on(fence: Any) -> None:
+    assert fence(went_on(0.01).context).proven
+
+
+def test_a_service_on_another_clock_does_not_go_on() -> None:
+    given = went_on(0.0)
+    ahead: dict[str, Any] = {"precise.finish_ts": SENT_S + 9, "service.name": "far away"}
+    given.sentry.spans.append(otlp_span("GET /far", parent="7" * 16, id="8" * 16, **ahead))
+    assert spans_settled(given.context).proven
+
+
+@pytest.mark.parametrize("fence", [errors_settled, spans_settled])
+def test_what_has_been_seen_to_end_does_not_go_on(fence: Any) -> None:
+    given = went_on(0.3)
+    given.context.background_ends = {"errors": 1, "spans": 1}
+    assert fence(given.context).proven
+
+
 def test_the_end_of_the_background_work_settles_its_signal_alone() -> None:
     given = arrived(bench(app=app_facts(background_threads=True)))
     given.context.background_ends["errors"] = 1

@@ -158,6 +158,20 @@ def test_what_goes_on_in_the_background_may_observe_later() -> None:
     expect(given, count=2)
 
 
+def test_what_went_on_of_an_earlier_test_may_be_counted_now() -> None:
+    given = observed(ONE, THREE)
+    given.context.history.goes_on = True
+    with pytest.raises(CannotTell) as caught:
+        expect(given, count=2)
+    assert str(caught.value) == (
+        f"Cannot tell what {SELECTOR} has observed: it may have been counted for an earlier test.\n"
+        "  expected  each test of an app with background threads has seen the end of its work\n"
+        "  found     an earlier one has not, and metrics do not tell whose they are\n"
+        "  do        call obs.expect_background_end(…) in each test of this app that starts such "
+        "work, or use at_least=…"
+    )
+
+
 def test_a_request_without_a_response_may_be_observed_later() -> None:
     given = observed(ONE, THREE, given=bench(exchange(), exchange("/slow", None)))
     with pytest.raises(CannotTell, match="expect_histogram"):
