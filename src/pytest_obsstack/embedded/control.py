@@ -53,6 +53,9 @@ def control_app(host: Host, token: str) -> Starlette:
         await host.configure(_product(host, request), await _json(request, dict))
         return host.status()["products"][request.path_params["product"]]
 
+    async def evaluate(_: Request) -> Any:
+        return {"rules": host.evaluate()}
+
     async def scrape(request: Request) -> Any:
         job = request.query_params.get("job")
         return [
@@ -80,6 +83,7 @@ def control_app(host: Host, token: str) -> Starlette:
             route("/products/{product}/faults", "PUT", faults),
             route("/products/{product}/settings", "PUT", configure),
             route("/scrape", "POST", scrape),
+            route("/evaluate", "POST", evaluate),
             *(route(*each) for each in _mutations(host)),
             route("/shutdown", "POST", shutdown),
         ]

@@ -105,7 +105,7 @@ class Host:
                         "targets": [collector_target],
                         "metrics_path": "/telemetry/metrics",
                     },
-                ]
+                ],
             },
             "loki": {},
         }
@@ -172,13 +172,20 @@ class Host:
             await done
 
     async def scrape(self, job: str | None) -> Any:
+        return await self._running_prometheus("scrape").scrape_now(job)
+
+    def evaluate(self) -> int:
+        """Evaluate Prometheus' rules now; how many there are."""
+        return self._running_prometheus("evaluate rules").evaluate_now()
+
+    def _running_prometheus(self, action: str) -> PrometheusServer:
         prometheus = self._products["prometheus"]
         if (
             not isinstance(prometheus, PrometheusServer)
             or not self._listeners["prometheus"].listening
         ):
-            raise ControlError("prometheus is stopped, so it cannot scrape")
-        return await prometheus.scrape_now(job)
+            raise ControlError(f"prometheus is stopped, so it cannot {action}")
+        return prometheus
 
     def status(self) -> dict[str, Any]:
         """Everything that ``obsstack status`` and the plugin need to know; no secrets."""

@@ -2,8 +2,8 @@
 
 For a rule of Prometheus: the app's samples from after the last response are stored (the fence of
 metrics), then two more evaluations of the rule have begun, so that the later one began after that
-and saw them. Whether it fired is asked of Prometheus itself (the series ``ALERTS``), which does not
-depend on a notification that may be late or lost.
+and saw them; the embedded Prometheus is asked for one. Whether it fired is asked of Prometheus
+itself (the series ``ALERTS``), which does not depend on a notification that may be late or lost.
 
 For an issue rule of Sentry: all errors of the test have arrived (the fence of errors) at a server
 that looks at the rules while it accepts an event, as this package's own does; then either the rule
@@ -100,8 +100,12 @@ def _prometheus_verdict(context: Context, name: str) -> Verdict:
 def _evaluated_twice(context: Context, name: str) -> tuple[Settled, Sequence[Rule]]:
     """Each rule of that name has begun two evaluations since now; no clock is compared.
 
-    The first may have begun before now and end after it, the second begins after the first ended.
+    One where an evaluation can be asked for. Else the first may have begun before now and end after
+    it, and the second begins after the first ended.
     """
+    if context.stack.steerable:
+        context.stack.evaluate()
+        return Settled(), prometheus_rules(context, name)
     seen: dict[tuple[str, str], set[datetime | None]] = {}
     rules: list[Rule] = []
 

@@ -235,6 +235,11 @@ class EmbeddedControl:
         result: list[dict[str, Any]] = self._call("POST", "/scrape", params=params)
         return result
 
+    def evaluate(self) -> int:
+        """Evaluate Prometheus' rules now; returns how many there are."""
+        answer: dict[str, int] = self._call("POST", "/evaluate")
+        return answer["rules"]
+
     def mutate(self, rule: Mapping[str, Any]) -> None:
         """Change what arrives of one trace, or of one app's metrics, until ``end_mutation``."""
         self._call("PUT", "/mutations", json=dict(rule))

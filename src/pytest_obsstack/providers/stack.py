@@ -154,6 +154,10 @@ class Stack:
         self._need("compose", action)
         return self.folder / ALERTMANAGERS / f"{name}.json"
 
+    def evaluate(self) -> int:
+        """Let Prometheus evaluate its rules now, beside their own intervals; how many there are."""
+        return self._injection("evaluate").evaluate()
+
     def scrape(self, job: str | None = None) -> Sequence[Mapping[str, Any]]:
         """Let Prometheus scrape now; job, instance, health and error of each target."""
         return self._injection("scrape").scrape(job)

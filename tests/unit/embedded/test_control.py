@@ -46,6 +46,10 @@ class FakeHost:
             raise ControlError(f"not settings of {name}: wrong")
         self.calls.append((name, dict(changes)))
 
+    def evaluate(self) -> int:
+        self.calls.append("evaluate")
+        return 3
+
     async def scrape(self, job: str | None) -> Any:
         self.calls.append(("scrape", job))
         return [ScrapeReport("j", "i", "http://i/metrics", "down", "refused", 0)]
@@ -80,6 +84,7 @@ EVERYTHING = [
     ("PUT", "/products/sentry/faults"),
     ("PUT", "/products/sentry/settings"),
     ("POST", "/scrape"),
+    ("POST", "/evaluate"),
     ("PUT", "/mutations"),
     ("GET", f"/mutations/{TRACE}"),
     ("DELETE", f"/mutations/{TRACE}"),
@@ -213,6 +218,11 @@ def test_a_scrape_tells_each_targets_health(host: FakeHost, path: str, job: str 
         {"job": "j", "instance": "i", "health": "down", "error": "refused"}
     ]
     assert host.calls == [("scrape", job)]
+
+
+def test_rules_are_evaluated_when_asked(host: FakeHost) -> None:
+    assert ask(host, "POST", "/evaluate").json() == {"rules": 3}
+    assert host.calls == ["evaluate"]
 
 
 def test_a_shutdown_is_asked_for(host: FakeHost) -> None:

@@ -15,7 +15,7 @@ import pytest
 from pytest_obsstack.clients.prometheus.rules import Rule, parse_rules
 from pytest_obsstack.clients.sentry.alerts import parse_issue_rule
 from pytest_obsstack.clients.series import QueryResult, Sample, Series
-from pytest_obsstack.errors import CannotTell
+from pytest_obsstack.errors import BackendRefused, CannotTell
 from pytest_obsstack.expect.alerts import AlertReceiver
 from pytest_obsstack.receiver.alert import Request
 from pytest_obsstack.receiver.server import Receiver
@@ -37,6 +37,7 @@ class RulingPrometheus(FakePrometheus):
     rule: dict[str, Any] | None = None
     evaluates: bool = True
     evaluations: int = 0
+    hides_metrics: bool = False
 
     def rules(self) -> tuple[Rule, ...]:
         if self.rule is None:
@@ -47,6 +48,19 @@ class RulingPrometheus(FakePrometheus):
         rule = {**self.rule, "lastEvaluation": at}
         group = {"name": "app", "file": "/etc/rules.yml", "interval": 0.02, "rules": [rule]}
         return parse_rules({"groups": [group]})
+
+    def alertmanagers(self) -> tuple[str, ...]:
+        return ("http://127.0.0.1:9093/api/v2/alerts",)
+
+    def own_metrics(self) -> str:
+        if self.hides_metrics:
+            raise BackendRefused("Prometheus refused.", status=404)
+        labels = '{alertmanager="http://127.0.0.1:9093/api/v2/alerts"}'
+        return (
+            "# TYPE prometheus_notifications_sent_total counter\n"
+            f"prometheus_notifications_sent_total{labels} 2\n"
+            f"prometheus_notifications_errors_total{labels} 1\n"
+        )
 
     def query(self, promql: str, *, time_s: float | None = None) -> QueryResult:
         if promql == "time()":
@@ -59,6 +73,11 @@ class TellingStack(FakeStack):
     alertmanagers: list[dict[str, Any]] = field(default_factory=list)
     webhooks: dict[str, int] = field(default_factory=dict)
     ours: bool = True
+    asked_to_evaluate: int = 0
+
+    def evaluate(self) -> int:
+        self.asked_to_evaluate += 1
+        return 1
 
     def status(self) -> dict[str, Any]:
         return {
@@ -258,10 +277,28 @@ def test_an_alert_without_the_right_signature_is_not_taken() -> None:
 # ---- absence
 
 
-def test_two_evaluations_after_the_last_sample_prove_that_nothing_fires() -> None:
+def test_an_evaluation_after_the_last_sample_proves_that_nothing_fires() -> None:
     made = given()
     made.expectations.expect_no_alert("High")
-    assert made.prometheus.evaluations >= 3
+    assert made.stack.asked_to_evaluate == 1
+
+
+def test_a_prometheus_that_is_not_steered_has_to_begin_two() -> None:
+    made = given()
+    made.stack.steerable = False
+    made.expectations.expect_no_alert("High")
+    assert (made.prometheus.evaluations >= 3, made.stack.asked_to_evaluate) == (True, 0)
+
+
+def test_deliveries_are_told_by_the_metrics_of_a_prometheus_that_is_not_steered() -> None:
+    made = given(rule("firing", active("firing")))
+    made.stack.steerable = False
+    for hidden, counts in ((False, "sent 2, failed 1"), (True, "sent 0, failed 0")):
+        made.prometheus.hides_metrics = hidden
+        with pytest.raises(AssertionError) as caught:
+            made.expectations.expect_alert("High")
+        shown = f"Prometheus' Alertmanagers: http://127.0.0.1:9093/api/v2/alerts ({counts})"
+        assert shown in str(caught.value)
 
 
 def test_an_alert_that_arrived_is_told_at_once() -> None:
@@ -275,7 +312,7 @@ def test_an_alert_that_arrived_is_told_at_once() -> None:
         f"  found     High (firing) {{instance: '{INSTANCE}', severity: 'page'}}\n"
         f"  look      {LOOK}"
     )
-    assert made.prometheus.evaluations == 0
+    assert (made.prometheus.evaluations, made.stack.asked_to_evaluate) == (0, 0)
     made.expectations.expect_no_alert("High", labels={"severity": "ticket"})
 
 
@@ -334,6 +371,7 @@ def cannot_tell(made: Given, name: str = "High") -> str:
 
 def test_a_rule_that_is_not_evaluated_cannot_tell() -> None:
     made = given()
+    made.stack.steerable = False
     made.prometheus.evaluates = False
     assert re.sub(r"T \(\d+ polls\)", "T", cannot_tell(made)) == (
         "Prometheus has not evaluated the rule High twice since all samples are there after T"

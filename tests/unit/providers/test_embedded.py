@@ -189,6 +189,8 @@ def control(requests: list[tuple[str, str, str, Any]]) -> Iterator[EmbeddedContr
         if "mutations/" in url:
             ended = {"changed": ["event: user"]} if request.method == "DELETE" else None
             return httpx.Response(200, text=json.dumps(ended))
+        if "evaluate" in url:
+            return httpx.Response(200, json={"rules": 2})
         return httpx.Response(200, json=[{"job": "otel"}])
 
     made = EmbeddedControl(Control("http://control", "t0ken"))
@@ -209,6 +211,7 @@ def test_each_call_is_one_request_with_the_token(
     control.set_faults("loki", [{"status": 500}])
     control.configure("loki", {"a": 1})
     assert control.scrape() == control.scrape("otel") == [{"job": "otel"}]
+    assert control.evaluate() == 2
     control.mutate({"mutation": "user removed"})
     assert control.mutation("abc") is None
     assert control.end_mutation("abc") == ["event: user"]
@@ -219,6 +222,7 @@ def test_each_call_is_one_request_with_the_token(
         ("PUT", "/products/loki/settings", "Bearer t0ken", {"a": 1}),
         ("POST", "/scrape", "Bearer t0ken", None),
         ("POST", "/scrape?job=otel", "Bearer t0ken", None),
+        ("POST", "/evaluate", "Bearer t0ken", None),
         ("PUT", "/mutations", "Bearer t0ken", {"mutation": "user removed"}),
         ("GET", "/mutations/abc", "Bearer t0ken", None),
         ("DELETE", "/mutations/abc", "Bearer t0ken", None),

@@ -91,10 +91,12 @@ def test_a_fault_replaces_the_one_before_and_is_taken_away(stack: Stack, control
 def test_settings_scrapes_and_status_are_passed_on(stack: Stack, control: Recorder) -> None:
     stack.configure("collector", {"a": 1})
     assert stack.scrape("otel-collector") == [{"job": "j"}]
+    stack.evaluate()
     assert stack.status() == {"products": {}}
     assert control.calls == [
         ("configure", "collector", {"a": 1}),
         ("scrape", "otel-collector"),
+        ("evaluate",),
         ("status",),
     ]
 

@@ -178,6 +178,10 @@ class PrometheusServer:
         """
         return await self._scrapes.scrape_now(job)
 
+    def evaluate_now(self) -> int:
+        """Evaluate all rules once, beside their own intervals; how many there are."""
+        return 0 if self._rules is None else self._rules.evaluate_all()
+
     def status(self) -> dict[str, Any]:
         targets = [loop.target for loop in self._scrapes.loops]
         return {

@@ -180,6 +180,17 @@ def test_an_alertmanager_that_fails_is_told_again_after_the_resend_delay() -> No
     asyncio.run(scenario())
 
 
+def test_rules_are_evaluated_when_asked_whatever_their_interval() -> None:
+    async def scenario() -> None:
+        async with running([{**GROUP, "interval": "1h"}]) as prom:
+            await prom.put(5)
+            assert prom.server.evaluate_now() == 2
+            assert len(await prom.told(1)) == 1
+        assert PrometheusServer(PrometheusSettings(), Journal(None)).evaluate_now() == 0
+
+    asyncio.run(scenario())
+
+
 def test_rules_are_listed_with_their_state_and_can_be_chosen() -> None:
     async def scenario() -> None:
         async with running([GROUP, {"name": "empty", "rules": []}]) as prom:
