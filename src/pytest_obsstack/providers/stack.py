@@ -152,7 +152,15 @@ class Stack:
         from pytest_obsstack.providers.compose.project import ALERTMANAGERS
 
         self._need("compose", action)
-        return self.folder / ALERTMANAGERS / f"{name}.json"
+        files = self.folder / ALERTMANAGERS
+        if not files.is_dir():
+            raise ObsstackError(
+                "The Prometheus of this stack cannot be told of another Alertmanager.",
+                expected=f"the folder {files}, which it reads",
+                found="none: an earlier version started this stack",
+                advice="remove it (obsstack down) and start it again",
+            )
+        return files / f"{name}.json"
 
     def evaluate(self) -> int:
         """Let Prometheus evaluate its rules now, beside their own intervals; how many there are."""

@@ -190,7 +190,6 @@ def test_what_it_is_comes_from_its_state() -> None:
 
 
 def test_the_prometheus_in_containers_is_told_of_receivers_by_files(tmp_path: Path) -> None:
-    (tmp_path / "alertmanagers").mkdir()
     compose = ComposeState(
         compose=Compose((), "docker", "p", (), (), (), str(tmp_path), str(tmp_path)),
         tracker=None,
@@ -201,6 +200,15 @@ def test_the_prometheus_in_containers_is_told_of_receivers_by_files(tmp_path: Pa
     )
     state = replace(STATE, kind="compose", control=None, compose=compose, folder=tmp_path)
     made = Stack(state, frozenset({"compose"}))
+    with pytest.raises(ObsstackError) as caught:
+        made.add_alertmanager("test", "host.docker.internal:9093")
+    assert str(caught.value) == (
+        "The Prometheus of this stack cannot be told of another Alertmanager.\n"
+        f"  expected  the folder {tmp_path / 'alertmanagers'}, which it reads\n"
+        "  found     none: an earlier version started this stack\n"
+        "  do        remove it (obsstack down) and start it again"
+    )
+    (tmp_path / "alertmanagers").mkdir()
     made.add_alertmanager("test", "host.docker.internal:9093")
     (file,) = (tmp_path / "alertmanagers").iterdir()
     assert file.name == "test.json"
