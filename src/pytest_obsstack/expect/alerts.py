@@ -203,6 +203,8 @@ class AlertReceiver(Expectations):
                 found = tuple(differences(self._scoped(expected), self._fields(alert)))
                 candidates.append(Candidate(alert.describe(), found))
                 match = match if found else alert
+            if match is None:
+                self._hasten()
             return match
 
         waited = until(poll, timeout_s=context.timeout_s if within_s is None else within_s)
@@ -219,6 +221,16 @@ class AlertReceiver(Expectations):
                 )
             )
         return waited.value
+
+    def _hasten(self) -> None:
+        """Do not wait for the next scrape and evaluation where both can be asked for."""
+        stack = self._context.stack
+        if not stack.steerable:
+            return
+        prometheus = stack.status().get("prometheus", {})
+        if prometheus.get("listening") and prometheus.get("rules"):
+            stack.scrape("otel-collector")
+            stack.evaluate()
 
     # ---- absence
 

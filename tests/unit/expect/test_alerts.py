@@ -74,6 +74,7 @@ class TellingStack(FakeStack):
     webhooks: dict[str, int] = field(default_factory=dict)
     ours: bool = True
     asked_to_evaluate: int = 0
+    listening: bool = True
 
     def evaluate(self) -> int:
         self.asked_to_evaluate += 1
@@ -82,7 +83,11 @@ class TellingStack(FakeStack):
     def status(self) -> dict[str, Any]:
         return {
             **super().status(),
-            "prometheus": {"alertmanagers": self.alertmanagers},
+            "prometheus": {
+                "listening": self.listening,
+                "rules": 1,
+                "alertmanagers": self.alertmanagers,
+            },
             "sentry": {"alerts": {"webhooks": self.webhooks}},
         }
 
@@ -168,6 +173,27 @@ def test_an_alert_is_found_by_name_and_labels_and_its_end_too() -> None:
     made.arrive("resolved", severity="page")
     assert made.expectations.expect_resolved("High").starts_s == found.starts_s
     assert made.expectations.alerts == made.receiver.alerts
+
+
+def test_a_rule_that_is_evaluated_seldom_is_asked_for_an_evaluation() -> None:
+    made = given()
+
+    def evaluate() -> int:
+        made.arrive()
+        return 1
+
+    made.bench.context.timeout_s = 0.5
+    made.stack.evaluate = evaluate  # type: ignore[method-assign]
+    assert made.expectations.expect_alert("High").status == "firing"
+    assert made.stack.scrapes == ["otel-collector"]
+
+
+def test_a_prometheus_that_is_stopped_is_asked_for_nothing() -> None:
+    made = given()
+    made.stack.listening = False
+    with pytest.raises(AssertionError):
+        made.expectations.expect_alert("High")
+    assert (made.stack.scrapes, made.stack.asked_to_evaluate) == ([], 0)
 
 
 def test_where_none_came_rule_alerts_deliveries_and_arrivals_are_told() -> None:
