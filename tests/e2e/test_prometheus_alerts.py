@@ -119,7 +119,9 @@ def test_the_shipped_rule_fires_for_the_service_that_fails(
             stack.enter_context(obs_alert_receiver.rules(*shipped_groups()))
         else:
             stack.enter_context(obs_alert_receiver.told_by_prometheus())
-        shop = stack.enter_context(obs_with_app({"OTEL_SERVICE_NAME": service}))
+        shop = stack.enter_context(
+            obs_with_app({"OTEL_SERVICE_NAME": service, "APP_ERROR_RATE": "0"})
+        )
         shop.get("/")
         shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=1)
         fail_at_a_rate(shop)
