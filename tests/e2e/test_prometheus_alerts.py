@@ -22,6 +22,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.obs_exclusive, pytest.mark.obs_requir
 SHIPPED = Path(__file__).parents[2] / "stack" / "prometheus" / "rules.yml"
 WINDOW = "2s"
 
+GOOD = {"APP_ERROR_RATE": "0"}
+"""No random errors."""
+
 
 def shipped_groups() -> list[dict[str, Any]]:
     """The rules of the stack in containers, evaluated as often as there."""
@@ -69,7 +72,7 @@ def test_good_requests_do_not_fire(
     obs_alert_receiver: AlertReceiver,
     obs_with_app: Callable[..., AbstractContextManager[Probe]],
 ) -> None:
-    with obs_alert_receiver.rules(shipped_rule()), obs_with_app() as shop:
+    with obs_alert_receiver.rules(shipped_rule()), obs_with_app(GOOD) as shop:
         for count in (1, 2):
             shop.get("/")
             shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=count)
@@ -119,9 +122,7 @@ def test_the_shipped_rule_fires_for_the_service_that_fails(
             stack.enter_context(obs_alert_receiver.rules(*shipped_groups()))
         else:
             stack.enter_context(obs_alert_receiver.told_by_prometheus())
-        shop = stack.enter_context(
-            obs_with_app({"OTEL_SERVICE_NAME": service, "APP_ERROR_RATE": "0"})
-        )
+        shop = stack.enter_context(obs_with_app({"OTEL_SERVICE_NAME": service, **GOOD}))
         shop.get("/")
         shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=1)
         fail_at_a_rate(shop)
