@@ -1,6 +1,7 @@
 """``python -m benchmarks [FIGURE …]``: measure, print a table; with ``--write`` into docs/.
 
-Figures: start, arrival, suite, suite2, plugin, compose, compose-suite; all of them by default.
+Figures: start, arrival, suite, suite2, expectations, waits, plugin, compose, compose-suite; all of
+them by default.
 Those of containers are measured only where OBSSTACK_COMPOSE_FILES is set, see ``containers.py``.
 """
 
@@ -12,7 +13,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import containers, figures
+from benchmarks import containers, expectations, figures
 from benchmarks.measure import Result, Unmeasured, table
 
 _PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
@@ -28,6 +29,8 @@ _FIGURES: dict[str, Callable[[int], Sequence[Result | Unmeasured]]] = {
     "arrival": lambda runs: [figures.event_arrival(runs * 5)],
     "suite": lambda runs: [figures.suite(max(1, runs // 3), workers=1)],
     "suite2": lambda runs: [figures.suite(max(1, runs // 3), workers=2)],
+    "expectations": lambda runs: expectations.expectations(runs * 2),
+    "waits": lambda runs: [expectations.waiting_share(max(1, runs // 5))],
     "plugin": lambda runs: [figures.idle_plugin(runs * 2)],
     "compose": lambda runs: containers.start_and_end(max(1, runs // 3)),
     "compose-suite": lambda runs: containers.suite(max(1, runs // 5)),

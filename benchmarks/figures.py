@@ -42,8 +42,8 @@ def event_arrival(runs: int) -> Result:
     from pytest_obsstack.clients.sentry.client import SentryClient
     from pytest_obsstack.errors import BackendRefused
 
-    with _session() as session:
-        endpoint = session.stack.endpoints.sentry
+    with session() as running:
+        endpoint = running.stack.endpoints.sentry
         if endpoint is None:
             raise SystemExit("the stack has no error tracker")
         client = SentryClient(endpoint)
@@ -107,12 +107,13 @@ def idle_plugin(runs: int) -> Result:
 
 
 @contextlib.contextmanager
-def _session() -> Iterator[Session]:
+def session() -> Iterator[Session]:
+    """A session on a stack of its own, which ends with the block."""
     with tempfile.TemporaryDirectory() as folder:
         run = Run(Path(folder), owner_pid=os.getpid())
-        session = Session(Options(home=Path(folder)), run)
+        opened = Session(Options(home=Path(folder)), run)
         try:
-            yield session
+            yield opened
         finally:
-            session.close()
+            opened.close()
             end_run(run)
