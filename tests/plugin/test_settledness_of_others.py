@@ -137,7 +137,8 @@ def queueing(obs_stack: Stack, hard_cases: AppProcess, obs_bench: Bench) -> Iter
         probe.get("/health")
         probe.traces.spans()
     obs_stack.configure("collector", {"sending_queue_size": 100})
-    obs_stack.fail("sentry", path=".*/otlp/v1/traces.*", delay_s=1.5, times=1)
+    # Longer than a busy machine takes from one batch to the look at what has arrived.
+    obs_stack.fail("sentry", path=".*/otlp/v1/traces.*", delay_s=4.0, times=1)
     try:
         with obs_bench.probe(hard_cases) as probe:
             yield probe
