@@ -55,6 +55,11 @@ def _reason(app: AppFacts, newest: list[float], after_s: float) -> str:
     )
 
 
+_NOT_OF_THE_APP = "target_info|up|scrape_.+|ALERTS|ALERTS_FOR_STATE|.*:.*"
+"""Series with the time of a scrape or of a rule's evaluation (recorded ones have colons in their
+names) and not with the app's own, though they carry its labels."""
+
+
 def newest_sample_s(context: Context, at_s: float | None = None) -> float | None:
     """Time up to which all that the app counted is stored (Unix seconds), as known at ``at_s``.
 
@@ -91,8 +96,7 @@ def _newest_of_processes(context: Context, at_s: float | None = None) -> list[fl
 
 def _metric_of_most(context: Context) -> str | None:
     """A metric of the app itself that most of its processes export; all of one come together."""
-    # target_info, like what Prometheus adds, has the time of the scrape and not of the app.
-    matcher = f'{{{own_matcher(context.app)},__name__!~"target_info|up|scrape_.+"}}'
+    matcher = f'{{{own_matcher(context.app)},__name__!~"{_NOT_OF_THE_APP}"}}'
     instances: dict[str, set[str]] = {}
     for labels in context.clients.prometheus.series(matcher):
         instances.setdefault(labels["__name__"], set()).add(labels.get("instance", ""))

@@ -150,7 +150,9 @@ def test_a_stack_that_cannot_be_steered_is_only_asked() -> None:
 
 def test_what_prometheus_writes_at_a_scrape_is_no_sample_of_the_app() -> None:
     given = bench()
-    for name in ("target_info", "up", "scrape_duration_seconds"):
+    of_prometheus = ("target_info", "up", "scrape_duration_seconds")
+    of_rules = ("ALERTS", "ALERTS_FOR_STATE", "job:http_requests:rate1m")
+    for name in (*of_prometheus, *of_rules):
         given.prometheus.add(name, (SENT_S + 9, 1))
     assert newest_sample_s(given.context) is None
 
