@@ -132,7 +132,7 @@ def cleaning_commands(rules: str) -> Iterable[list[str]]:
             chains.append((table, line[1:].split()[0]))
         elif line.startswith("-A ") and not line.startswith("-A DOCKER"):
             words = line.split()
-            if any(word.startswith("DOCKER") for word in words):
+            if any(word.startswith("DOCKER") or word == BRIDGE for word in words):
                 yield ["-t", table, "-D", *words[1:]]
     for owner, chain in chains:
         yield ["-t", owner, "-F", chain]

@@ -23,6 +23,7 @@ RULES = """\
 :PREROUTING ACCEPT [0:0]
 :DOCKER - [0:0]
 -A PREROUTING -m addrtype --dst-type LOCAL -j DOCKER
+-A POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE
 -A POSTROUTING -s 10.9.0.0/16 -j MASQUERADE
 -A DOCKER -i br-1 -j RETURN
 COMMIT
@@ -54,6 +55,7 @@ def ended() -> int:
 def test_docker_s_rules_and_chains_are_removed_and_no_others() -> None:
     assert [" ".join(words) for words in traces.cleaning_commands(RULES)] == [
         "-t nat -D PREROUTING -m addrtype --dst-type LOCAL -j DOCKER",
+        "-t nat -D POSTROUTING -s 172.17.0.0/16 ! -o docker0 -j MASQUERADE",
         "-t filter -D FORWARD -j DOCKER-USER",
         "-t nat -F DOCKER",
         "-t filter -F DOCKER",
