@@ -33,9 +33,9 @@ IMAGE_NAMES = "docker-compose.images.json"
 """In the run's folder: names for images that are built and have none."""
 _MOST_CPUS = 2
 DSN_FILE = "dsn.env"
+"""What the collector is told of the tracker's project, in the stack's folder."""
 ALERTMANAGERS = "alertmanagers"
 """The folder in the run's, whose files tell Prometheus whom to notify of alerts."""
-"""What the collector is told of the tracker's project, in the stack's folder."""
 
 
 @dataclass(frozen=True)
