@@ -10,7 +10,7 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -23,13 +23,19 @@ from pytest_obsstack.errors import BackendUnavailable, ObsstackError
 
 Signal = Literal["spans", "metric_points", "log_records"]
 SIGNALS: tuple[Signal, ...] = ("spans", "metric_points", "log_records")
+_DATA_TYPES: dict[Signal, str] = {
+    "spans": "traces",
+    "metric_points": "metrics",
+    "log_records": "logs",
+}
+"""What the metrics of a queue call a signal."""
 
 _METRIC = re.compile(
     r"otelcol_(receiver|exporter)_"
     r"(accepted|refused|failed|sent|send_failed|enqueue_failed)_"
     r"(spans|metric_points|log_records)(?:_total)?$"
 )
-_QUEUE = re.compile(r"otelcol_exporter_queue_(?:capacity|size)$")
+_QUEUE_SIZE = "otelcol_exporter_queue_size"
 # The text exposition format: name, labels, value, perhaps a timestamp.
 _LINE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
 _LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
@@ -82,12 +88,25 @@ class CollectorReading:
     """By receiver (``otlp``) and signal, all transports together."""
     exporters: Mapping[tuple[str, Signal], Counts]
     """By exporter (``otlp_http/sentry``) and signal."""
-    queues: frozenset[str] = frozenset()
-    """The exporters that have a sending queue."""
+    queues: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How much waits in the sending queue of an exporter, by its name and its ``data_type``.
 
-    def has_queue(self, exporter: str) -> bool:
-        """Whether the exporter lets items wait, and may send later ones before earlier ones."""
-        return exporter in self.queues
+    In what the queue is measured in: requests unless configured otherwise. Since v0.121 of the
+    collector what is being sent counts until it has been sent.
+    """
+
+    def waiting(self, signal: Signal, exporter: str) -> Mapping[str, int]:
+        """How much waits in queues of that signal, by exporter; empty where there is no queue.
+
+        Of every exporter where the collector has none of that name.
+        """
+        ours = {
+            name: size
+            for (name, data_type), size in self.queues.items()
+            if data_type in (_DATA_TYPES[signal], "")
+        }
+        named = (exporter, signal) in self.exporters or exporter in ours
+        return {name: size for name, size in ours.items() if name == exporter or not named}
 
     def received(self, signal: Signal) -> Counts:
         """The sum over all receivers."""
@@ -156,7 +175,7 @@ def parse_metrics(text: str) -> CollectorReading:
     """The counters of a page in the Prometheus text format, with or without ``_total``."""
     receivers: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
     exporters: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
-    queues: set[str] = set()
+    queues: dict[tuple[str, str], int] = {}
     for line in text.splitlines():
         if not line or line.startswith("#"):
             continue
@@ -164,8 +183,9 @@ def parse_metrics(text: str) -> CollectorReading:
         if match is None:
             raise unexpected("the collector's metrics", "the Prometheus text format", line)
         labels = dict(_LABEL.findall(match[2] or ""))
-        if _QUEUE.match(match[1]):
-            queues.add(labels.get("exporter", ""))
+        if match[1] == _QUEUE_SIZE:
+            queue = (labels.get("exporter", ""), labels.get("data_type", ""))
+            queues[queue] = int(float(match[3]))
         metric = _METRIC.match(match[1])
         if metric is None:
             continue
@@ -175,7 +195,7 @@ def parse_metrics(text: str) -> CollectorReading:
         # A receiver's `failed` are refusals by its own fault: for the sender the same.
         name = "refused" if what == "failed" else what
         table[key] += Counts(**{name: int(float(match[3]))})
-    return CollectorReading(dict(receivers), dict(exporters), frozenset(queues))
+    return CollectorReading(dict(receivers), dict(exporters), queues)
 
 
 def _signal(name: str) -> Signal:

@@ -110,10 +110,17 @@ def test_a_collector_without_a_known_metrics_page_says_what_to_do() -> None:
 def test_exporters_with_a_sending_queue() -> None:
     reading = parse_metrics(
         'otelcol_exporter_queue_capacity{data_type="traces",exporter="otlp_http/sentry"} 1000\n'
-        'otelcol_exporter_queue_size{data_type="traces",exporter="otlp_http/sentry"} 0\n'
+        'otelcol_exporter_queue_size{data_type="traces",exporter="otlp_http/sentry"} 2\n'
+        'otelcol_exporter_queue_size{data_type="logs",exporter="otlp_http/sentry"} 0\n'
+        'otelcol_exporter_queue_size{data_type="traces",exporter="otlp_http/other"} 7\n'
         'otelcol_exporter_queue_batch_send_size_sum{exporter="otlp_http/loki"} 3\n'
         'otelcol_exporter_sent_log_records_total{exporter="otlp_http/loki"} 3\n'
     )
-    assert reading.has_queue("otlp_http/sentry")
-    assert not reading.has_queue("otlp_http/loki")
-    assert (reading - reading).has_queue("otlp_http/sentry")
+    assert reading.waiting("spans", "otlp_http/sentry") == {"otlp_http/sentry": 2}
+    assert reading.waiting("log_records", "otlp_http/sentry") == {"otlp_http/sentry": 0}
+    # It has no queue, as it is not among those that do.
+    assert reading.waiting("log_records", "otlp_http/loki") == {}
+    # A collector that names its exporters otherwise: any of its queues may be the one.
+    everyone = {"otlp_http/sentry": 2, "otlp_http/other": 7}
+    assert reading.waiting("spans", "otlphttp") == everyone
+    assert (reading - reading).waiting("spans", "otlphttp") == everyone

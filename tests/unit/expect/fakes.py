@@ -300,7 +300,7 @@ class FakeCollector(Backend):
             "metric_points": "prometheus",
         }
     )
-    queues: frozenset[str] = frozenset()
+    queues: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def reading(self) -> CollectorReading:
         self.asked()

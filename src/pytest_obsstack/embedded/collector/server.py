@@ -137,9 +137,14 @@ class CollectorServer:
 
     def _enqueue(self, payload_format: PayloadFormat, body: bytes, items: int) -> Outcome:
         """The sender is answered at once; consumers send, several at a time and in no order."""
-        if len(self._sending) >= self._settings.sending_queue_size:
+        signal = payload_format.signal
+        # What is being sent takes room, too, as in memory_queue.go since v0.121.
+        if self._telemetry.queued[signal] >= self._settings.sending_queue_size:
+            names = [exporter.name for exporter in self._exporters[signal]]
+            self._telemetry.record_full_queue(signal, names, items)
             return Outcome(503, "sending queue is full")
-        self._telemetry.waiting[payload_format.signal] += items
+        self._telemetry.queued[signal] += 1
+        self._telemetry.waiting[signal] += items
         task = asyncio.get_running_loop().create_task(self._send_later(payload_format, body, items))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
@@ -150,6 +155,7 @@ class CollectorServer:
             async with self._consumers:
                 await self._send(payload_format, body, items, answered=True)
         finally:
+            self._telemetry.queued[payload_format.signal] -= 1
             self._telemetry.waiting[payload_format.signal] -= items
 
     async def _send(

@@ -33,6 +33,7 @@ _HELP = {
     "receiver_refused": "Number of {} that could not be pushed into the pipeline.",
     "exporter_sent": "Number of {} successfully sent to destination.",
     "exporter_send_failed": "Number of {} in failed attempts to send to destination.",
+    "exporter_enqueue_failed": "Number of {} failed to be added to the sending queue.",
 }
 
 
@@ -52,8 +53,12 @@ class Telemetry:
         self.refused: Counter[Signal] = Counter()
         self.sent: Counter[str] = Counter()
         self.send_failed: Counter[str] = Counter()
+        self.enqueue_failed: Counter[str] = Counter()
+        """Items that found the queue of an exporter full."""
         self.waiting: Counter[Signal] = Counter()
-        """Items that were accepted and wait in a sending queue."""
+        """Items that were accepted and were not sent yet."""
+        self.queued: Counter[Signal] = Counter()
+        """Requests in the sending queues, with those that are being sent."""
         self._last_errors: dict[str, LastError] = {}
         self._failing: set[str] = set()
 
@@ -67,6 +72,12 @@ class Telemetry:
         self.send_failed[exporter] += items
         self._last_errors[exporter] = LastError(text, time_ns)
         self._failing.add(exporter)
+
+    def record_full_queue(self, signal: Signal, exporters: Collection[str], items: int) -> None:
+        """Count items that no queue had room for: the sender is told, and each exporter counts."""
+        self.refused[signal] += items
+        for exporter in exporters:
+            self.enqueue_failed[exporter] += items
 
     def page(self, running: Collection[str], *, uptime_s: float, queue_size: int = 0) -> str:
         """The page in the text format 0.0.4; ``running`` are the exporters that there are.
@@ -103,7 +114,7 @@ class Telemetry:
         return "\n".join(lines) + "\n"
 
     def _queues(self, running: Collection[str], queue_size: int) -> Iterator[str]:
-        """The gauges that only an exporter with a sending queue has."""
+        """What only an exporter with a sending queue tells."""
         for name, meaning in (
             ("otelcol_exporter_queue_capacity", "Fixed capacity of the sending queue."),
             ("otelcol_exporter_queue_size", "Current size of the sending queue."),
@@ -113,8 +124,15 @@ class Telemetry:
             for exporter in self._shown(running):
                 signal = EXPORTERS[exporter]
                 if signal != "metrics":
-                    value = queue_size if name.endswith("capacity") else self.waiting[signal]
+                    value = queue_size if name.endswith("capacity") else self.queued[signal]
                     yield f'{name}{{data_type="{signal}",exporter="{exporter}"}} {value}'
+        for signal in ("traces", "logs"):
+            comments: list[str] = []
+            name = _family(comments, "exporter_enqueue_failed", signal)
+            yield from comments
+            for exporter in self._shown(running):
+                if EXPORTERS[exporter] == signal:
+                    yield f'{name}{{exporter="{exporter}"}} {self.enqueue_failed[exporter]}'
 
     def status(self, running: Collection[str]) -> dict[str, Any]:
         """The same as JSON: ``receiver`` by kind of item, ``exporters`` by id."""

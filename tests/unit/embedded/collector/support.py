@@ -153,6 +153,8 @@ class Backend:
     body: bytes = b""
     content_type: str = "application/x-protobuf"
     received: list[Received] = field(default_factory=list)
+    open: threading.Event = field(default_factory=threading.Event)
+    """Nothing is answered before it is set."""
 
 
 @contextmanager
@@ -165,6 +167,7 @@ def backend(**answer: Any) -> Iterator[Backend]:
             headers = {key.lower(): value for key, value in self.headers.items()}
             address = (str(self.client_address[0]), int(self.client_address[1]))
             state.received.append(Received(self.path, headers, body, address))
+            assert state.open.wait(30)
             self.send_response(state.status)
             self.send_header("Content-Type", state.content_type)
             self.send_header("Content-Length", str(len(state.body)))
@@ -177,6 +180,7 @@ def backend(**answer: Any) -> Iterator[Backend]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     state = Backend(f"http://127.0.0.1:{server.server_address[1]}", **answer)
+    state.open.set()
     thread = threading.Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import pytest
 
@@ -22,9 +23,12 @@ def server(url: str, size: int) -> CollectorServer:
 
 
 def readings(
-    collector: CollectorServer, requests: int
+    collector: CollectorServer, requests: int, *, then: Callable[[], None] = lambda: None
 ) -> tuple[list[int], CollectorReading, CollectorReading]:
-    """Statuses of requests with two spans each, what is told at once, and what once all is sent."""
+    """Statuses of requests with two spans each, what is told at once, and what once all is sent.
+
+    ``then`` is called in between.
+    """
 
     async def ask() -> tuple[list[int], CollectorReading, CollectorReading]:
         async with client(collector) as http:
@@ -37,6 +41,7 @@ def readings(
                 for _ in range(requests)
             ]
             at_once = await reading()
+            then()
             last = at_once
             deadline = time.monotonic() + 10
             while last.received("spans").accepted > (
@@ -55,7 +60,8 @@ def test_what_was_accepted_is_sent_afterwards() -> None:
         statuses, at_once, last = readings(server(to.url, 10), 3)
     assert statuses == [200, 200, 200]
     assert at_once.received("spans").accepted == 6
-    assert at_once.has_queue(SENTRY)
+    assert at_once.waiting("spans", SENTRY).keys() == {SENTRY}
+    assert last.waiting("spans", SENTRY) == {SENTRY: 0}
     assert last.exported("spans", SENTRY).sent == 6
     assert len(to.received) == 3
 
@@ -68,10 +74,22 @@ def test_the_sender_does_not_learn_that_the_backend_refuses() -> None:
     assert last.exported("spans", SENTRY).send_failed == 2
 
 
+def test_a_full_queue_is_told_to_the_sender_and_counted() -> None:
+    with backend() as to:
+        to.open.clear()
+        statuses, at_once, last = readings(server(to.url, 2), 3, then=to.open.set)
+    assert statuses == [200, 200, 503]
+    # Requests, as the queue is measured in; what is being sent counts.
+    assert at_once.waiting("spans", SENTRY) == {SENTRY: 2}
+    assert at_once.received("spans").refused == 2
+    assert at_once.exported("spans", SENTRY).enqueue_failed == 2
+    assert last.exported("spans", SENTRY).sent == 4
+
+
 def test_without_a_queue_none_is_told() -> None:
     with backend() as to:
         _, at_once, _ = readings(server(to.url, 0), 1)
-    assert not at_once.has_queue(SENTRY)
+    assert not at_once.waiting("spans", SENTRY)
     assert at_once.exported("spans", SENTRY).sent == 2
 
 
