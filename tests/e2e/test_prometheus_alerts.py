@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from pytest_obsstack import CannotTell, Probe, Stack
+from pytest_obsstack import AppProcess, AppSpec, CannotTell, Probe, Stack
 from pytest_obsstack.expect.alerts import AlertReceiver
+from pytest_obsstack.expect.opening import Bench
+from pytest_obsstack.provision.session import Session
 from pytest_obsstack.waiting import until
 from tests.e2e.words import own_word
 
@@ -40,6 +43,27 @@ def shipped_rule() -> Mapping[str, Any]:
     return {"name": group["name"], "interval": "50ms", "rules": [{**rule, "expr": expr}]}
 
 
+@pytest.fixture(scope="module")
+def shop_app(obs_session: Session, obs_app_spec: AppSpec) -> Iterator[AppProcess]:
+    """A copy of the app that makes no errors unless it is asked to."""
+    app = obs_session.start_app(replace(obs_app_spec, env={**obs_app_spec.env, **GOOD}))
+    yield app
+    app.stop()
+
+
+@pytest.fixture
+def shop(shop_app: AppProcess, obs_bench: Bench) -> Iterator[Probe]:
+    """That copy's probe; its instance has no other requests than those of these tests."""
+    with obs_bench.probe(shop_app, wants_metrics=True) as probe:
+        yield probe
+
+
+def outnumber_the_errors(shop: Probe) -> None:
+    """Two errors among more than twenty requests are less than a fifth."""
+    for _ in range(20):
+        shop.get("/")
+
+
 def fail_at_a_rate(obs: Probe) -> None:
     """A rate needs two samples: the second error is counted after the first one was stored."""
     for count in (1, 2):
@@ -49,10 +73,9 @@ def fail_at_a_rate(obs: Probe) -> None:
 
 @pytest.mark.obs_requires("injection", "app_control")
 def test_the_error_rate_fires_and_is_resolved(
-    obs_alert_receiver: AlertReceiver,
-    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+    obs_alert_receiver: AlertReceiver, shop: Probe
 ) -> None:
-    with obs_alert_receiver.rules(shipped_rule()), obs_with_app() as shop:
+    with obs_alert_receiver.rules(shipped_rule()):
         receiver = obs_alert_receiver.of(shop)
         fail_at_a_rate(shop)
         fired = receiver.expect_alert(
@@ -60,19 +83,19 @@ def test_the_error_rate_fires_and_is_resolved(
             labels={"job": "simple-app", "severity": "page"},
             annotations={"summary": re.compile("^simple-app fails .*% of its requests.$")},
         )
+        failed_s = shop.exchanges[-1].ended_s
+        outnumber_the_errors(shop)
         resolved = receiver.expect_resolved("HighErrorRate")
     assert resolved.starts_s == fired.starts_s
     assert resolved.ends_s is not None
-    assert resolved.ends_s > shop.exchanges[-1].ended_s
+    assert resolved.ends_s > failed_s
 
 
 @pytest.mark.obs_requires("injection", "app_control")
 def test_good_requests_do_not_fire(
-    obs: Probe,
-    obs_alert_receiver: AlertReceiver,
-    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+    obs: Probe, obs_alert_receiver: AlertReceiver, shop: Probe
 ) -> None:
-    with obs_alert_receiver.rules(shipped_rule()), obs_with_app(GOOD) as shop:
+    with obs_alert_receiver.rules(shipped_rule()):
         for count in (1, 2):
             shop.get("/")
             shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=count)
@@ -85,21 +108,19 @@ def test_good_requests_do_not_fire(
 
 @pytest.mark.obs_requires("injection", "app_control")
 def test_an_alert_that_fires_already_is_not_this_tests(
-    obs_alert_receiver: AlertReceiver,
-    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+    obs_stack: Stack, obs_alert_receiver: AlertReceiver, shop: Probe
 ) -> None:
     up = {"alert": "Counted", "expr": "sum by (instance) (http_requests_total) > 0"}
-    with (
-        obs_alert_receiver.rules({"name": "always", "interval": "50ms", "rules": [up]}),
-        obs_with_app() as shop,
-    ):
+    with obs_alert_receiver.rules({"name": "always", "interval": "50ms", "rules": [up]}):
         receiver = obs_alert_receiver.of(shop)
         # The question whether it is ready was the app's first request.
         own = shop._context.app.instance
-        until(
-            lambda: True if own in {a.labels["instance"] for a in receiver.alerts} else None,
-            timeout_s=10,
-        )
+
+        def told_of_it() -> bool | None:
+            obs_stack.scrape()
+            return True if own in {a.labels["instance"] for a in receiver.alerts} else None
+
+        assert until(told_of_it, timeout_s=10).value
         shop.get("/")
         with pytest.raises(CannotTell, match="it was firing already"):
             receiver.expect_no_alert("Counted")
@@ -130,7 +151,5 @@ def test_the_shipped_rule_fires_for_the_service_that_fails(
         fired = receiver.expect_alert("HighErrorRate", labels={"job": service})
         assert fired.labels["severity"] == "page"
 
-        # Two errors among more than twenty requests are less than a fifth.
-        for _ in range(20):
-            shop.get("/")
+        outnumber_the_errors(shop)
         receiver.expect_resolved("HighErrorRate", labels={"job": service})
