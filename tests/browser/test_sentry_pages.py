@@ -28,7 +28,7 @@ from tests.e2e.sentry_pages import (
 )
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Dialog, Page, Request
+    from playwright.sync_api import Browser, Dialog, Locator, Page, Request
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_requires("ui")]
 
@@ -101,7 +101,7 @@ def test_the_admin_logs_in_and_sees_the_issues(
     assert "Issues" in stranger.title()
     assert stranger.get_by_role("link", name=issue.title).is_visible()
 
-    stranger.get_by_role("button", name="Log out").click()
+    follow(stranger, stranger.get_by_role("button", name="Log out"))
     stranger.goto(list_path)
     assert "Log in" in stranger.title()
 
@@ -177,7 +177,7 @@ def test_the_user_and_the_number_of_users_are_shown(obs: Probe, page: Page) -> N
     for value in USER.values():
         assert page.locator("#user-facts").get_by_text(value, exact=True).is_visible()
 
-    page.get_by_role("link", name="Previous").click()
+    follow(page, page.get_by_role("link", name="Previous"))
     for value in OTHER_USER.values():
         assert page.locator("#user-facts").get_by_text(value, exact=True).is_visible()
 
@@ -200,10 +200,10 @@ def test_a_resolved_issue_leaves_the_list(obs: Probe, page: Page) -> None:
     log_steps(obs, own_title(obs))
     obs.sentry.expect_issue(title=own_title(obs))
     open_issue(page, obs, own_title(obs))
-    page.get_by_role("button", name="Resolve").click()
+    follow(page, page.get_by_role("button", name="Resolve"))
     assert page.locator("#status").inner_text() == "resolved"
 
-    page.get_by_role("link", name="Issues").first.click()
+    follow(page, page.get_by_role("link", name="Issues").first)
     search(page, f"is:unresolved trace:{obs.trace_id}")
     assert page.get_by_text("No issues match this search.").is_visible()
     search(page, f"is:resolved trace:{obs.trace_id}")
@@ -239,19 +239,25 @@ def opened(browser: Browser, account: Account) -> Iterator[tuple[Page, list[str]
         context.close()
 
 
+def follow(page: Page, link: Locator) -> None:
+    """Click what leads to another page and wait for that: a click returns on the old one."""
+    with page.expect_navigation():
+        link.click()
+
+
 def log_in(page: Page, email: str, password: str) -> None:
     page.get_by_label("Email").fill(email)
     page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
+    follow(page, page.get_by_role("button", name="Log in"))
 
 
 def search(page: Page, query: str) -> None:
     page.get_by_role("searchbox", name="Search").fill(query)
-    page.get_by_role("button", name="Search").click()
+    follow(page, page.get_by_role("button", name="Search"))
 
 
 def open_issue(page: Page, obs: Probe, title: str) -> None:
     """Find the issue by this test's trace, and open it."""
     search(page, f"trace:{obs.trace_id}")
-    page.get_by_role("link", name=title).click()
+    follow(page, page.get_by_role("link", name=title))
     assert page.get_by_role("heading", level=1).inner_text() == title
