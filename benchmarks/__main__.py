@@ -1,7 +1,7 @@
 """``python -m benchmarks [FIGURE …]``: measure, print a table; with ``--write`` into docs/.
 
-Figures: start, arrival, suite, suite2, expectations, waits, plugin, compose, compose-suite; all of
-them by default.
+Figures: start, arrival, suite, suite2, expectations, waits, repetitions, plugin, compose,
+compose-suite; all of them by default.
 Those of containers are measured only where OBSSTACK_COMPOSE_FILES is set, see ``containers.py``.
 """
 
@@ -13,7 +13,7 @@ import platform
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import containers, expectations, figures
+from benchmarks import containers, expectations, figures, repetitions
 from benchmarks.measure import Result, Unmeasured, table
 
 _PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
@@ -31,6 +31,7 @@ _FIGURES: dict[str, Callable[[int], Sequence[Result | Unmeasured]]] = {
     "suite2": lambda runs: [figures.suite(max(1, runs // 3), workers=2)],
     "expectations": lambda runs: expectations.expectations(runs * 2),
     "waits": lambda runs: [expectations.waiting_share(max(1, runs // 5))],
+    "repetitions": lambda runs: [repetitions.failed_runs(runs * 2)],
     "plugin": lambda runs: [figures.idle_plugin(runs * 2)],
     "compose": lambda runs: containers.start_and_end(max(1, runs // 3)),
     "compose-suite": lambda runs: containers.suite(max(1, runs // 5)),

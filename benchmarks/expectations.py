@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from benchmarks.figures import ROOT, session
+from benchmarks.figures import ROOT, session, usual_environment
 from benchmarks.measure import Result, repeat
 from benchmarks.waits import REPORT
 from pytest_obsstack.expect.opening import Bench
@@ -70,7 +69,7 @@ def waiting_share(runs: int) -> Result:
                     *("-p", "no:cacheprovider", "-p", "benchmarks.waits"),
                 ],
                 cwd=ROOT,
-                env={**os.environ, REPORT: str(report)},
+                env={**usual_environment(), REPORT: str(report)},
                 check=True,
                 stdout=subprocess.DEVNULL,
             )
