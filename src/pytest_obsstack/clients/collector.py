@@ -7,19 +7,19 @@ Metrics: https://opentelemetry.io/docs/collector/internal-telemetry/#lists-of-in
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-import httpx
-
 from pytest_obsstack.clients.fields import unexpected
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, ApiClient
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.endpoints import CollectorEndpoint
 from pytest_obsstack.errors import BackendUnavailable, ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Signal = Literal["spans", "metric_points", "log_records"]
 SIGNALS: tuple[Signal, ...] = ("spans", "metric_points", "log_records")
@@ -127,14 +127,7 @@ class CollectorReading:
 class CollectorClient:
     """Reads the collector's own metrics page."""
 
-    def __init__(
-        self,
-        endpoint: CollectorEndpoint,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: CollectorEndpoint, **options: Unpack[HttpOptions]) -> None:
         self.endpoint = endpoint
         # The telemetry URL is the whole address of the page, which ApiClient takes apart.
         parts = urlsplit(endpoint.telemetry_url or endpoint.otlp_url)
@@ -143,9 +136,7 @@ class CollectorClient:
             "The collector",
             f"{parts.scheme}://{parts.netloc}",
             headers={"accept": "text/plain"},
-            timeout_s=timeout_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:

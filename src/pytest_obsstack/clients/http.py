@@ -17,7 +17,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 import httpx
@@ -44,6 +44,22 @@ _ADVICE = {
 }
 
 QueryParams = Mapping[str, Any]
+
+
+class HttpOptions(TypedDict, total=False):
+    """The keyword arguments that every client takes and hands on to its ``ApiClient``.
+
+    What is not given is as ``ApiClient`` has it by default.
+    """
+
+    timeout_s: float
+    """Seconds for connecting, and for each read of an answer."""
+    max_rate_limit_wait_s: float
+    """Seconds that one request waits for a rate limit to end."""
+    transport: httpx.BaseTransport | None
+    """Replaces the network in tests."""
+    sleep: Callable[[float], None]
+    """Replaces the wait for a rate limit in tests; takes seconds."""
 
 
 class ApiClient:

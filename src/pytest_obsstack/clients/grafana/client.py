@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
-
-import httpx
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.grafana.dashboards import (
@@ -30,10 +27,13 @@ from pytest_obsstack.clients.grafana.models import (
     parse_rule_group,
 )
 from pytest_obsstack.clients.grafana.variables import Values
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.clients.tempo.models import Trace, parse_trace
 from pytest_obsstack.endpoints import GrafanaEndpoint
 from pytest_obsstack.errors import BackendRefused, ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Moment = float | str
 """Seconds since the epoch, or Grafana's relative time: ``now-5m``."""
@@ -52,15 +52,7 @@ class GrafanaClient:
     What Grafana or a data source refuses raises ``BackendRefused`` with its own text.
     """
 
-    def __init__(
-        self,
-        endpoint: GrafanaEndpoint,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: GrafanaEndpoint, **options: Unpack[HttpOptions]) -> None:
         self.endpoint = endpoint
         headers = {}
         if endpoint.password is not None:
@@ -73,10 +65,7 @@ class GrafanaClient:
             secrets=[endpoint.password],
             advice=_ADVICE,
             writable=False,
-            timeout_s=timeout_s,
-            max_rate_limit_wait_s=max_rate_limit_wait_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:

@@ -6,17 +6,18 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-import httpx
-
 from pytest_obsstack.clients import fields
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.clients.loki.models import LogEntry, parse_stream
 from pytest_obsstack.clients.series import QueryResult, parse_result
 from pytest_obsstack.endpoints import LokiEndpoint
 from pytest_obsstack.errors import ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Direction = Literal["forward", "backward"]
 
@@ -43,11 +44,8 @@ class LokiClient:
         endpoint: LokiEndpoint,
         *,
         writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
         now_ns: Callable[[], int] = time.time_ns,
+        **options: Unpack[HttpOptions],
     ) -> None:
         self.endpoint = endpoint
         self._now_ns = now_ns
@@ -57,10 +55,7 @@ class LokiClient:
             headers=endpoint.headers,
             advice=_ADVICE,
             writable=writable,
-            timeout_s=timeout_s,
-            max_rate_limit_wait_s=max_rate_limit_wait_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from pytest_obsstack.clients import fields
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.clients.prometheus.models import (
     BuildInfo,
     Exemplar,
@@ -23,6 +20,7 @@ from pytest_obsstack.endpoints import PrometheusEndpoint
 
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
+    from typing_extensions import Unpack
 
 _ADVICE = {
     400: "correct the PromQL or the parameters",
@@ -37,25 +35,14 @@ class PrometheusClient:
     reads: Prometheus has nothing that a client of this API changes.
     """
 
-    def __init__(
-        self,
-        endpoint: PrometheusEndpoint,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: PrometheusEndpoint, **options: Unpack[HttpOptions]) -> None:
         self.endpoint = endpoint
         self._api = ApiClient(
             "Prometheus",
             endpoint.url,
             headers=endpoint.headers,
             advice=_ADVICE,
-            timeout_s=timeout_s,
-            max_rate_limit_wait_s=max_rate_limit_wait_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:
