@@ -7,18 +7,17 @@ transactions: it tells each SDK to send none for a day. Trace ids are among its 
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import httpx
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import HttpOptions
 from pytest_obsstack.clients.sentry.api import MAX_PAGES, path, remember
 from pytest_obsstack.clients.sentry.bugsink_models import (
     parse_bugsink_event,
@@ -26,6 +25,7 @@ from pytest_obsstack.clients.sentry.bugsink_models import (
     parse_bugsink_release,
     parse_bugsink_tags,
 )
+from pytest_obsstack.clients.sentry.connection import TrackerConnection
 from pytest_obsstack.clients.sentry.event import Event
 from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import (
@@ -50,6 +50,9 @@ from pytest_obsstack.clients.sentry.tracker import (
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 PRODUCT = "Bugsink"
 API_PATH = "/api/canonical/0"
@@ -92,31 +95,13 @@ class BugsinkClient:
     """
 
     def __init__(
-        self,
-        endpoint: SentryEndpoint,
-        *,
-        writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        self, endpoint: SentryEndpoint, *, writable: bool = True, **options: Unpack[HttpOptions]
     ) -> None:
         self.endpoint = endpoint
-        token = endpoint.token
-        settings: dict[str, Any] = {
-            "secrets": (token, endpoint.admin_password),
-            "writable": writable,
-            "timeout_s": timeout_s,
-            "max_rate_limit_wait_s": max_rate_limit_wait_s,
-            "transport": transport,
-            "sleep": sleep,
-        }
-        url = endpoint.url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._api = ApiClient(
-            PRODUCT, f"{url}{API_PATH}", headers=headers, advice=_ADVICE, **settings
+        self._connection = TrackerConnection(
+            endpoint, PRODUCT, API_PATH, advice=_ADVICE, writable=writable, **options
         )
-        self._web = ApiClient(PRODUCT, url, **settings)
+        self._api = self._connection.api
         self._project: Raw | None = None
         # Neither ever changes: an event by Bugsink's own id, and that id by the SDK's.
         self._events: OrderedDict[str, Event] = OrderedDict()
@@ -127,30 +112,22 @@ class BugsinkClient:
         return BUGSINK
 
     def close(self) -> None:
-        self._api.close()
-        self._web.close()
+        self._connection.close()
 
     @property
     def url(self) -> str:
-        return self._web.url
+        return self._connection.url
 
     @property
     def project(self) -> str:
         """The project's slug; ``ObsstackError`` where the endpoint has none."""
-        if self.endpoint.project is None:
-            raise ObsstackError(
-                "This call needs to know Bugsink's project.",
-                expected="an endpoint with `project`",
-                found=f"only the URL {self.url}",
-                advice="give the project's slug",
-            )
-        return self.endpoint.project
+        return self._connection.project
 
     def health(self) -> None:
-        self._web.get("/health/ready")
+        self._connection.web.get("/health/ready")
 
     def version(self) -> str | None:
-        schema = self._web.get_json(f"{API_PATH}/schema/", {"format": "json"})
+        schema = self._connection.web.get_json(f"{API_PATH}/schema/", {"format": "json"})
         info = fields.optional_mapping(fields.mapping(schema, "the API's description"), "info")
         return fields.optional_text(info, "version")
 
@@ -161,7 +138,7 @@ class BugsinkClient:
 
     def get(self, url_path: str, **params: Any) -> Any:
         """The parsed JSON of any path of the API: for what this client has no method for."""
-        return self._api.get_json("/" + url_path.lstrip("/"), params)
+        return self._connection.get(url_path, params)
 
     # Teams and projects
 

@@ -6,17 +6,14 @@ their own; ``tracker.Tracker`` is what all have in common.
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import HttpOptions
 from pytest_obsstack.clients.sentry import explore
 from pytest_obsstack.clients.sentry.accounts import SentryAccounts
 from pytest_obsstack.clients.sentry.alerts import SentryAlerts
@@ -24,10 +21,10 @@ from pytest_obsstack.clients.sentry.api import (
     MAX_PAGE_SIZE,
     is_missing,
     listed,
-    path,
     remember,
     rows,
 )
+from pytest_obsstack.clients.sentry.connection import TrackerConnection
 from pytest_obsstack.clients.sentry.event import Event, parse_event
 from pytest_obsstack.clients.sentry.issue import (
     Attachment,
@@ -50,6 +47,9 @@ from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_t
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import BackendRefused, ObsstackError
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 _ADVICE = {
     401: "give a valid auth token of this Sentry server",
     403: "give the token the scopes of this call: event:read, project:read, org:read to look; "
@@ -67,32 +67,16 @@ class SentryClient:
     """
 
     def __init__(
-        self,
-        endpoint: SentryEndpoint,
-        *,
-        writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        self, endpoint: SentryEndpoint, *, writable: bool = True, **options: Unpack[HttpOptions]
     ) -> None:
         self.endpoint = endpoint
-        token = endpoint.token
-        settings: dict[str, Any] = {
-            "secrets": (token, endpoint.admin_password),
-            "writable": writable,
-            "timeout_s": timeout_s,
-            "max_rate_limit_wait_s": max_rate_limit_wait_s,
-            "transport": transport,
-            "sleep": sleep,
-        }
-        url = endpoint.url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._api = ApiClient("Sentry", f"{url}/api/0", headers=headers, advice=_ADVICE, **settings)
-        # Health and version lie outside /api/0 and take no token.
-        self._web = ApiClient("Sentry", url, **settings)
+        self._connection = TrackerConnection(
+            endpoint, "Sentry", "/api/0", advice=_ADVICE, writable=writable, **options
+        )
+        self._api = self._connection.api
+        self._org = self._connection.in_organization
         self.accounts = SentryAccounts(self._api)
-        self.alerts = SentryAlerts(self._api, lambda: self.organization, lambda: self.project)
+        self.alerts = SentryAlerts(self._connection)
         self._project_id: str | None = None
         # Neither ever changes: events by project and id, attributes by trace and span or log.
         self._events: OrderedDict[tuple[str, str], Raw] = OrderedDict()
@@ -103,34 +87,33 @@ class SentryClient:
         return SENTRY
 
     def close(self) -> None:
-        self._api.close()
-        self._web.close()
+        self._connection.close()
 
     @property
     def url(self) -> str:
         """Base URL without ``/api/0``."""
-        return self._web.url
+        return self._connection.url
 
     @property
     def organization(self) -> str:
         """The organisation's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.organization, "organization")
+        return self._connection.organization
 
     @property
     def project(self) -> str:
         """The project's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.project, "project")
+        return self._connection.project
 
     # The server itself
 
     def health(self) -> None:
         """Returns when the server says that it is healthy; else ``BackendUnavailable``."""
-        self._web.get("/_health/")
+        self._connection.web.get("/_health/")
 
     def version(self) -> str | None:
         """The server's version; ``None`` where it does not tell."""
         try:
-            answer = self._web.get_json("/api/client-config/")
+            answer = self._connection.web.get_json("/api/client-config/")
         except BackendRefused as refused:
             if is_missing(refused):
                 return None
@@ -145,7 +128,7 @@ class SentryClient:
 
     def get(self, url_path: str, **params: Any) -> Any:
         """The parsed JSON of any path below ``/api/0``: for what this client has no method for."""
-        return self._api.get_json("/" + url_path.lstrip("/"), params)
+        return self._connection.get(url_path, params)
 
     # Issues
 
@@ -225,9 +208,7 @@ class SentryClient:
 
     def event_json(self, event_id: str, *, project: str | None = None) -> Raw:
         """The event's payload as Sentry stored it, with the client's own field names."""
-        url_path = path(
-            "projects", self.organization, project or self.project, "events", event_id, "json"
-        )
+        url_path = self._event_path(event_id, project, "json")
         return fields.mapping(self._api.get_json(url_path), "an event's JSON")
 
     def attachments(self, event_id: str, *, project: str | None = None) -> tuple[Attachment, ...]:
@@ -310,8 +291,7 @@ class SentryClient:
         key = (trace_id, item_id)
         found = self._items.get(key)
         if found is None:
-            own = project or self.project
-            url_path = path("projects", self.organization, own, "trace-items", item_id)
+            url_path = self._connection.in_project("trace-items", item_id, project=project)
             params = {"trace_id": trace_id, "item_type": item_type}
             found = explore.parse_attributes(self._api.get_json(url_path, params))
             remember(self._items, key, found)
@@ -348,12 +328,8 @@ class SentryClient:
         answer = fields.mapping(self._api.get_json(self._org("stats_v2"), params), "the statistics")
         return tuple(map(parse_outcome, fields.optional_items(answer, "groups")))
 
-    def _org(self, *segments: str) -> str:
-        return path("organizations", self.organization, *segments)
-
     def _event_path(self, event_id: str, project: str | None, *segments: str) -> str:
-        own = project or self.project
-        return path("projects", self.organization, own, "events", event_id, *segments)
+        return self._connection.in_project("events", event_id, *segments, project=project)
 
     def _trace_rows(
         self, dataset: str, columns: tuple[str, ...], trace_id: str, sort: str
@@ -398,13 +374,3 @@ class SentryClient:
                 )
             self._project_id = project.id
         return self._project_id
-
-    def _required(self, value: str | None, name: str) -> str:
-        if value is None:
-            raise ObsstackError(
-                f"This call needs to know Sentry's {name}.",
-                expected=f"an endpoint with `{name}`",
-                found=f"only the URL {self.url}",
-                advice=f"give the {name}'s slug",
-            )
-        return value

@@ -9,20 +9,18 @@ level and transaction to another page, count no users and name no culprit.
 
 from __future__ import annotations
 
-import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import HttpOptions
 from pytest_obsstack.clients.sentry.accounts import SentryAccounts
 from pytest_obsstack.clients.sentry.api import is_missing, listed, path, remember
+from pytest_obsstack.clients.sentry.connection import TrackerConnection
 from pytest_obsstack.clients.sentry.event import Event, parse_event
 from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import (
@@ -50,7 +48,10 @@ from pytest_obsstack.clients.sentry.tracker import (
 )
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.endpoints import SentryEndpoint
-from pytest_obsstack.errors import BackendRefused, ObsstackError
+from pytest_obsstack.errors import BackendRefused
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 PRODUCT = "GlitchTip"
 GLITCHTIP = TrackerTraits(
@@ -95,29 +96,13 @@ class GlitchTipClient:
     """
 
     def __init__(
-        self,
-        endpoint: SentryEndpoint,
-        *,
-        writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        self, endpoint: SentryEndpoint, *, writable: bool = True, **options: Unpack[HttpOptions]
     ) -> None:
         self.endpoint = endpoint
-        token = endpoint.token
-        settings: dict[str, Any] = {
-            "secrets": (token, endpoint.admin_password),
-            "writable": writable,
-            "timeout_s": timeout_s,
-            "max_rate_limit_wait_s": max_rate_limit_wait_s,
-            "transport": transport,
-            "sleep": sleep,
-        }
-        url = endpoint.url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._api = ApiClient(PRODUCT, f"{url}/api/0", headers=headers, advice=_ADVICE, **settings)
-        self._web = ApiClient(PRODUCT, url, **settings)
+        self._connection = TrackerConnection(
+            endpoint, PRODUCT, "/api/0", advice=_ADVICE, writable=writable, **options
+        )
+        self._api = self._connection.api
         self.accounts = SentryAccounts(self._api)
         # Neither ever changes: an event, and its page with what the others leave out.
         self._events: OrderedDict[str, Event] = OrderedDict()
@@ -128,28 +113,27 @@ class GlitchTipClient:
         return GLITCHTIP
 
     def close(self) -> None:
-        self._api.close()
-        self._web.close()
+        self._connection.close()
 
     @property
     def url(self) -> str:
-        return self._web.url
+        return self._connection.url
 
     @property
     def organization(self) -> str:
         """The organisation's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.organization, "organization")
+        return self._connection.organization
 
     @property
     def project(self) -> str:
         """The project's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.project, "project")
+        return self._connection.project
 
     def health(self) -> None:
-        self._web.get("/_health/")
+        self._connection.web.get("/_health/")
 
     def version(self) -> str | None:
-        settings = fields.mapping(self._web.get_json("/api/settings/"), "the settings")
+        settings = fields.mapping(self._connection.web.get_json("/api/settings/"), "the settings")
         return fields.optional_text(settings, "version")
 
     def issues_url(self, issue_id: str | None = None) -> str:
@@ -158,7 +142,7 @@ class GlitchTipClient:
 
     def get(self, url_path: str, **params: Any) -> Any:
         """The parsed JSON of any path below ``/api/0``: for what this client has no method for."""
-        return self._api.get_json("/" + url_path.lstrip("/"), params)
+        return self._connection.get(url_path, params)
 
     # Issues
 
@@ -181,9 +165,7 @@ class GlitchTipClient:
             return tuple(self.issue(issue_id) for issue_id in ids if issue_id)[:limit]
         query = checked(PRODUCT, query, refused_keys=_SENTRYS_OWN_KEYS)
         params = {"query": query or None, "limit": min(limit, _PAGE_SIZE)}
-        found = listed(
-            self._api, path("projects", self.organization, self.project, "issues"), params
-        )
+        found = listed(self._api, self._connection.in_project("issues"), params)
         # Without the numbers of users: they take a request for each issue.
         issues = (replace(parse_issue(raw), user_count=None) for raw in found)
         return tuple(islice(issues, limit))
@@ -228,9 +210,7 @@ class GlitchTipClient:
         known = self._events.get(event_id)
         if known is not None:
             return known
-        found = self._api.get_json(
-            path("projects", self.organization, self.project, "events", event_id)
-        )
+        found = self._api.get_json(self._connection.in_project("events", event_id))
         return self._whole(parse_event(found))
 
     def event_json(self, event_id: str, *, project: str | None = None) -> Raw:  # noqa: ARG002
@@ -278,18 +258,14 @@ class GlitchTipClient:
     # Releases and outcomes
 
     def releases(self, query: str | None = None) -> tuple[Release, ...]:
-        found = map(
-            parse_release,
-            listed(self._api, path("organizations", self.organization, "releases")),
-        )
+        found = map(parse_release, listed(self._api, self._connection.in_organization("releases")))
         # It takes the parameter and does not look at it.
         return tuple(release for release in found if query is None or query in release.version)
 
     def release(self, version: str) -> Release | None:
         try:
-            return parse_release(
-                self._api.get_json(path("organizations", self.organization, "releases", version))
-            )
+            url_path = self._connection.in_organization("releases", version)
+            return parse_release(self._api.get_json(url_path))
         except BackendRefused as refused:
             if is_missing(refused):
                 return None
@@ -304,7 +280,7 @@ class GlitchTipClient:
 
     def _listed_events(self) -> Iterator[Raw]:
         """The project's events with their bodies, the last received first."""
-        url_path = path("projects", self.organization, self.project, "events")
+        url_path = self._connection.in_project("events")
         for raw in listed(self._api, url_path, {"limit": _EVENTS_PAGE_SIZE}):
             yield fields.mapping(raw, "an event")
 
@@ -337,23 +313,12 @@ class GlitchTipClient:
     def _stored_of(self, event: Event) -> Raw:
         stored = self._stored.get(event.event_id)
         if stored is None:
-            url_path = path(
-                *("organizations", self.organization, "issues", event.issue_id or ""),
-                *("events", event.event_id, "json"),
+            url_path = self._connection.in_organization(
+                "issues", event.issue_id or "", "events", event.event_id, "json"
             )
             stored = fields.mapping(self._api.get_json(url_path), "an event's JSON")
             remember(self._stored, event.event_id, stored)
         return stored
-
-    def _required(self, value: str | None, name: str) -> str:
-        if value is None:
-            raise ObsstackError(
-                f"This call needs to know GlitchTip's {name}.",
-                expected=f"an endpoint with `{name}`",
-                found=f"only the URL {self.url}",
-                advice=f"give the {name}'s slug",
-            )
-        return value
 
 
 def _trace_of(raw: Raw) -> str | None:
