@@ -41,12 +41,8 @@ from pytest_obsstack.clients.sentry.issue import (
 )
 from pytest_obsstack.clients.sentry.listing import newest_until
 from pytest_obsstack.clients.sentry.search import checked
-from pytest_obsstack.clients.sentry.tracker import (
-    Ordering,
-    TrackerTraits,
-    not_shown,
-    oldest_first,
-)
+from pytest_obsstack.clients.sentry.tracker import not_shown, oldest_first
+from pytest_obsstack.clients.sentry.traits import BUGSINK, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import ObsstackError
@@ -54,20 +50,7 @@ from pytest_obsstack.errors import ObsstackError
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-PRODUCT = "Bugsink"
 API_PATH = "/api/canonical/0"
-BUGSINK = TrackerTraits(
-    PRODUCT,
-    frozenset({"issues", "tags", "breadcrumbs", "releases", "ui"}),
-    Ordering(
-        unproven="Bugsink takes no transactions, and several workers digest its errors, so nothing "
-        "that it shows proves that no error will follow",
-        instead="assert absence and exact numbers on a tracker that can prove them (--obs-use "
-        "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
-    ),
-    counts_outcomes=False,
-    usual_loss="by default it takes 1000 events in 5 minutes",
-)
 
 _STATES = ("open", "unresolved", "resolved", "muted")
 _SENTRYS_OWN_KEYS = (
@@ -99,7 +82,7 @@ class BugsinkClient:
     ) -> None:
         self.endpoint = endpoint
         self._connection = TrackerConnection(
-            endpoint, PRODUCT, API_PATH, advice=_ADVICE, writable=writable, **options
+            endpoint, BUGSINK.product, API_PATH, advice=_ADVICE, writable=writable, **options
         )
         self._api = self._connection.api
         self._project: Raw | None = None
@@ -179,7 +162,7 @@ class BugsinkClient:
         if prefix == "is" and state in _STATES:
             params["state"] = state
         else:
-            params["q"] = checked(PRODUCT, query, refused_keys=_SENTRYS_OWN_KEYS) or None
+            params["q"] = checked(BUGSINK.product, query, refused_keys=_SENTRYS_OWN_KEYS) or None
         found = self._listed(path("issues"), {**params, "order": "desc"})
         return tuple(
             parse_bugsink_issue(
@@ -226,7 +209,7 @@ class BugsinkClient:
             if users is None:
                 return ()
             if ids is None or ids.total != users.total:
-                raise not_shown(PRODUCT, "users without an id")
+                raise not_shown(BUGSINK.product, "users without an id")
             return as_user_tag(ids).top_values
         found = self._listed(path("issues", id_of(issue), "tags"), {"key": key})
         return tuple(
@@ -260,7 +243,7 @@ class BugsinkClient:
         *,
         project: str | None = None,  # noqa: ARG002
     ) -> bytes:
-        raise not_shown(PRODUCT, "attachments")
+        raise not_shown(BUGSINK.product, "attachments")
 
     # Traces
 
@@ -277,7 +260,7 @@ class BugsinkClient:
             "order": "desc",
         }
         issues = newest_until(
-            PRODUCT,
+            BUGSINK.product,
             self._listed(path("issues"), params),
             lambda issue: fields.optional_time(issue, "last_seen"),
             since_s=since_s,
@@ -294,7 +277,7 @@ class BugsinkClient:
         self, issue_id: str, trace_id: str, since_s: float | None
     ) -> Iterator[Event]:
         rows = newest_until(
-            PRODUCT,
+            BUGSINK.product,
             self._listed(path("events"), {"issue": issue_id, "q": f"trace:{trace_id}"}),
             lambda row: fields.optional_time(row, "ingested_at"),
             since_s=since_s,
@@ -304,10 +287,10 @@ class BugsinkClient:
             yield self._body(fields.text(row, "id"))
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "transactions", "transactions")
+        raise not_shown(BUGSINK.product, "transactions", "transactions")
 
     def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "spans", "tracker_spans")
+        raise not_shown(BUGSINK.product, "spans", "tracker_spans")
 
     # Releases and outcomes
 
@@ -320,7 +303,7 @@ class BugsinkClient:
         return next((r for r in self.releases(version) if r.version == version), None)
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
+        raise not_shown(BUGSINK.product, "what it refused or what an SDK dropped")
 
     def _project_id(self) -> str:
         wanted = self.project

@@ -42,7 +42,7 @@ from pytest_obsstack.clients.sentry.issue import (
     parse_tag,
     parse_tag_value,
 )
-from pytest_obsstack.clients.sentry.tracker import SENTRY, TrackerTraits
+from pytest_obsstack.clients.sentry.traits import SENTRY, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import BackendRefused, ObsstackError
@@ -71,7 +71,7 @@ class SentryClient:
     ) -> None:
         self.endpoint = endpoint
         self._connection = TrackerConnection(
-            endpoint, "Sentry", "/api/0", advice=_ADVICE, writable=writable, **options
+            endpoint, SENTRY.product, "/api/0", advice=_ADVICE, writable=writable, **options
         )
         self._api = self._connection.api
         self._org = self._connection.in_organization

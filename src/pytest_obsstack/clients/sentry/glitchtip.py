@@ -40,12 +40,8 @@ from pytest_obsstack.clients.sentry.issue import (
 from pytest_obsstack.clients.sentry.listing import newest_until
 from pytest_obsstack.clients.sentry.payload import shown
 from pytest_obsstack.clients.sentry.search import checked, trace_term
-from pytest_obsstack.clients.sentry.tracker import (
-    Ordering,
-    TrackerTraits,
-    not_shown,
-    oldest_first,
-)
+from pytest_obsstack.clients.sentry.tracker import not_shown, oldest_first
+from pytest_obsstack.clients.sentry.traits import GLITCHTIP, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import BackendRefused
@@ -53,20 +49,6 @@ from pytest_obsstack.errors import BackendRefused
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-PRODUCT = "GlitchTip"
-GLITCHTIP = TrackerTraits(
-    PRODUCT,
-    frozenset({"issues", "issue_status", "tags", "breadcrumbs", "releases", "accounts", "ui"}),
-    Ordering(
-        unproven="GlitchTip does not show transactions by trace, and its workers store errors and "
-        "transactions in batches of their own, so nothing that it shows proves that no error will "
-        "follow",
-        instead="assert absence and exact numbers on a tracker that can prove them (--obs-use "
-        "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
-    ),
-    counts_outcomes=False,
-    usual_loss="after one request with a wrong key it refuses the whole project for 30 s",
-)
 
 _PAGE_SIZE = 100
 _EVENTS_PAGE_SIZE = 20
@@ -100,7 +82,7 @@ class GlitchTipClient:
     ) -> None:
         self.endpoint = endpoint
         self._connection = TrackerConnection(
-            endpoint, PRODUCT, "/api/0", advice=_ADVICE, writable=writable, **options
+            endpoint, GLITCHTIP.product, "/api/0", advice=_ADVICE, writable=writable, **options
         )
         self._api = self._connection.api
         self.accounts = SentryAccounts(self._api)
@@ -163,7 +145,7 @@ class GlitchTipClient:
         if trace_id is not None:
             ids = dict.fromkeys(event.issue_id for event in self.events_of_trace(trace_id))
             return tuple(self.issue(issue_id) for issue_id in ids if issue_id)[:limit]
-        query = checked(PRODUCT, query, refused_keys=_SENTRYS_OWN_KEYS)
+        query = checked(GLITCHTIP.product, query, refused_keys=_SENTRYS_OWN_KEYS)
         params = {"query": query or None, "limit": min(limit, _PAGE_SIZE)}
         found = listed(self._api, self._connection.in_project("issues"), params)
         # Without the numbers of users: they take a request for each issue.
@@ -198,7 +180,7 @@ class GlitchTipClient:
             raw = self._api.get_json(path("issues", id_of(issue)))
             users = _users(parse_issue(raw), self.tags(issue))
             if users is None:
-                raise not_shown(PRODUCT, "users without an id")
+                raise not_shown(GLITCHTIP.product, "users without an id")
             return as_user_tag(users).top_values
         found = self._api.get_json(path("issues", id_of(issue), "tags"), {"key": key})
         tags = map(parse_tag, fields.items(found, "the issue's tags"))
@@ -231,14 +213,14 @@ class GlitchTipClient:
         *,
         project: str | None = None,  # noqa: ARG002
     ) -> bytes:
-        raise not_shown(PRODUCT, "attachments")
+        raise not_shown(GLITCHTIP.product, "attachments")
 
     # Traces
 
     def events_of_trace(self, trace_id: str, *, since_s: float | None = None) -> tuple[Event, ...]:
         """Lists the project's events since then and looks into each; see ``newest_until``."""
         newest = newest_until(
-            PRODUCT,
+            GLITCHTIP.product,
             self._listed_events(),
             lambda raw: fields.optional_time(raw, "dateReceived"),
             since_s=since_s,
@@ -250,10 +232,10 @@ class GlitchTipClient:
         )
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "transactions by trace", "transactions")
+        raise not_shown(GLITCHTIP.product, "transactions by trace", "transactions")
 
     def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "spans", "tracker_spans")
+        raise not_shown(GLITCHTIP.product, "spans", "tracker_spans")
 
     # Releases and outcomes
 
@@ -272,7 +254,7 @@ class GlitchTipClient:
             raise
 
     def outcomes(self) -> tuple[Outcome, ...]:
-        raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
+        raise not_shown(GLITCHTIP.product, "what it refused or what an SDK dropped")
 
     def _user_count(self, issue: Issue) -> int | None:
         users = _users(issue, self.tags(issue))
