@@ -136,6 +136,10 @@ class ApiClient:
         """The parsed JSON answer to a GET."""
         return self.json_of(self.get(path, params))
 
+    def send_json(self, method: str, path: str, body: Any, *, changes: bool | None = None) -> Any:
+        """The parsed JSON answer to a request with a JSON body; ``changes`` as for ``request``."""
+        return self.json_of(self.request(method, path, json=body, changes=changes))
+
     def request(
         self,
         method: str,

@@ -224,7 +224,7 @@ class SentryAlerts:
         return self._connection.in_organization("alert-rules", *segments)
 
     def _post(self, url_path: str, body: Raw) -> Any:
-        return self._api.json_of(self._api.request("POST", url_path, json=body))
+        return self._api.send_json("POST", url_path, body)
 
 
 def _parse_app(raw: Any) -> SentryApp:

@@ -7,18 +7,16 @@ transactions: it tells each SDK to send none for a day. Trace ids are among its 
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import httpx
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
 from pytest_obsstack.clients.http import HttpOptions
-from pytest_obsstack.clients.sentry.api import MAX_PAGES, path, remember
+from pytest_obsstack.clients.sentry.api import pages, path
 from pytest_obsstack.clients.sentry.bugsink_models import (
     parse_bugsink_event,
     parse_bugsink_issue,
@@ -26,13 +24,11 @@ from pytest_obsstack.clients.sentry.bugsink_models import (
     parse_bugsink_tags,
 )
 from pytest_obsstack.clients.sentry.connection import TrackerConnection
+from pytest_obsstack.clients.sentry.errors_alone import ErrorsAlone
 from pytest_obsstack.clients.sentry.event import Event
-from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import (
-    Attachment,
     Issue,
     IssueStatus,
-    Outcome,
     Release,
     Tag,
     TagValue,
@@ -40,9 +36,10 @@ from pytest_obsstack.clients.sentry.issue import (
     id_of,
 )
 from pytest_obsstack.clients.sentry.listing import newest_until
+from pytest_obsstack.clients.sentry.remembered import Remembered
 from pytest_obsstack.clients.sentry.search import checked
 from pytest_obsstack.clients.sentry.tracker import not_shown, oldest_first
-from pytest_obsstack.clients.sentry.traits import BUGSINK, TrackerTraits
+from pytest_obsstack.clients.sentry.traits import BUGSINK
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import ObsstackError
@@ -71,11 +68,13 @@ _ADVICE = {
 }
 
 
-class BugsinkClient:
+class BugsinkClient(ErrorsAlone):
     """Bugsink's API for one project, that of the endpoint.
 
     See ``Tracker`` for what the methods give, and for the errors.
     """
+
+    traits = BUGSINK
 
     def __init__(
         self, endpoint: SentryEndpoint, *, writable: bool = True, **options: Unpack[HttpOptions]
@@ -86,13 +85,9 @@ class BugsinkClient:
         )
         self._api = self._connection.api
         self._project: Raw | None = None
-        # Neither ever changes: an event by Bugsink's own id, and that id by the SDK's.
-        self._events: OrderedDict[str, Event] = OrderedDict()
-        self._own_ids: OrderedDict[str, str] = OrderedDict()
-
-    @property
-    def traits(self) -> TrackerTraits:
-        return BUGSINK
+        # The same events, by Bugsink's own id and by the SDK's.
+        self._by_own_id: Remembered[str, Event] = Remembered()
+        self._by_event_id: Remembered[str, Event] = Remembered()
 
     def close(self) -> None:
         self._connection.close()
@@ -219,31 +214,16 @@ class BugsinkClient:
     # Events
 
     def event(self, event_id: str) -> Event:
-        own_id = self._own_ids.get(event_id)
-        if own_id is not None and own_id in self._events:
-            return self._events[own_id]
-        params = {"project": self._project_id(), "event_id": event_id}
-        return self._known(self._api.get_json(path("events", "lookup"), params))
+        def ask() -> Event:
+            params = {"project": self._project_id(), "event_id": event_id}
+            event = parse_bugsink_event(self._api.get_json(path("events", "lookup"), params))
+            self._by_own_id.put(fields.text(event.raw, "id"), event)
+            return event
+
+        return self._by_event_id.get(event_id, ask)
 
     def event_json(self, event_id: str, *, project: str | None = None) -> Raw:  # noqa: ARG002
         return fields.optional_mapping(self.event(event_id).raw, "data")
-
-    def attachments(
-        self,
-        event_id: str,  # noqa: ARG002 - keeps none
-        *,
-        project: str | None = None,  # noqa: ARG002
-    ) -> tuple[Attachment, ...]:
-        return ()
-
-    def attachment_content(
-        self,
-        event_id: str,  # noqa: ARG002
-        attachment_id: str,  # noqa: ARG002
-        *,
-        project: str | None = None,  # noqa: ARG002
-    ) -> bytes:
-        raise not_shown(BUGSINK.product, "attachments")
 
     # Traces
 
@@ -289,9 +269,6 @@ class BugsinkClient:
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
         raise not_shown(BUGSINK.product, "transactions", "transactions")
 
-    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:  # noqa: ARG002
-        raise not_shown(BUGSINK.product, "spans", "tracker_spans")
-
     # Releases and outcomes
 
     def releases(self, query: str | None = None) -> tuple[Release, ...]:
@@ -301,9 +278,6 @@ class BugsinkClient:
 
     def release(self, version: str) -> Release | None:
         return next((r for r in self.releases(version) if r.version == version), None)
-
-    def outcomes(self) -> tuple[Outcome, ...]:
-        raise not_shown(BUGSINK.product, "what it refused or what an SDK dropped")
 
     def _project_id(self) -> str:
         wanted = self.project
@@ -324,39 +298,26 @@ class BugsinkClient:
         return fields.text(self._project, "id")
 
     def _body(self, own_id: str) -> Event:
-        known = self._events.get(own_id)
-        return self._known(self._api.get_json(path("events", own_id))) if known is None else known
+        def ask() -> Event:
+            event = parse_bugsink_event(self._api.get_json(path("events", own_id)))
+            self._by_event_id.put(event.event_id, event)
+            return event
 
-    def _known(self, raw: Any) -> Event:
-        event = parse_bugsink_event(raw)
-        own_id = fields.text(event.raw, "id")
-        remember(self._events, own_id, event)
-        remember(self._own_ids, event.event_id, own_id)
-        return event
+        return self._by_own_id.get(own_id, ask)
 
     def _listed(self, url_path: str, params: Raw | None = None) -> Iterator[Raw]:
         """The objects of a list, over all its pages, fetched as they are asked for."""
-        cursor: str | None = None
-        seen: set[str | None] = set()
-        while cursor not in seen and len(seen) < MAX_PAGES:
-            seen.add(cursor)
-            page = fields.mapping(
-                self._api.get_json(url_path, {**(params or {}), "cursor": cursor}),
-                f"GET {url_path}",
-            )
-            yield from fields.optional_mappings(page, "results", "a result")
-            following = fields.optional_text(page, "next")
-            if following is None:
-                return
-            # By the address under which Bugsink believes to be reached, which may be another one.
-            cursor = httpx.QueryParams(urlsplit(following).query).get("cursor")
-        raise ObsstackError(
-            f"Bugsink pages without an end: GET {url_path}.",
-            expected=f"a new cursor on each of at most {MAX_PAGES} pages",
-            found=f"cursor {cursor!r} after {len(seen)} pages",
-            advice="narrow the query",
-        )
+        for page in pages(self._api, url_path, params or {}, _following):
+            results = fields.mapping(page, f"GET {url_path}")
+            yield from fields.optional_mappings(results, "results", "a result")
 
     def _post(self, url_path: str, body: Raw) -> Raw:
-        answer = self._api.json_of(self._api.request("POST", url_path, json=dict(body)))
-        return fields.mapping(answer, f"POST {url_path}")
+        return fields.mapping(self._api.send_json("POST", url_path, body), f"POST {url_path}")
+
+
+def _following(response: httpx.Response, page: Any) -> str | None:  # noqa: ARG001 - see ``pages``
+    """The cursor of the next page, whose address is in the answer itself."""
+    address = fields.optional_text(page, "next")
+    # That under which Bugsink believes to be reached, which may be another one. One without a
+    # cursor is asked for all the same: what is on that page must not pass for absent.
+    return None if address is None else httpx.URL(address).params.get("cursor", "")

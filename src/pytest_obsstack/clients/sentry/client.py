@@ -6,7 +6,6 @@ their own; ``tracker.Tracker`` is what all have in common.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -14,18 +13,13 @@ from typing import TYPE_CHECKING, Any
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
 from pytest_obsstack.clients.http import HttpOptions
-from pytest_obsstack.clients.sentry import explore
 from pytest_obsstack.clients.sentry.accounts import SentryAccounts
 from pytest_obsstack.clients.sentry.alerts import SentryAlerts
-from pytest_obsstack.clients.sentry.api import (
-    MAX_PAGE_SIZE,
-    is_missing,
-    listed,
-    remember,
-    rows,
-)
+from pytest_obsstack.clients.sentry.api import MAX_PAGE_SIZE, if_there, listed
 from pytest_obsstack.clients.sentry.connection import TrackerConnection
 from pytest_obsstack.clients.sentry.event import Event, parse_event
+from pytest_obsstack.clients.sentry.explore import LogRow, SpanRow
+from pytest_obsstack.clients.sentry.explore_queries import ExploreQueries
 from pytest_obsstack.clients.sentry.issue import (
     Attachment,
     Issue,
@@ -42,10 +36,11 @@ from pytest_obsstack.clients.sentry.issue import (
     parse_tag,
     parse_tag_value,
 )
+from pytest_obsstack.clients.sentry.remembered import Remembered
 from pytest_obsstack.clients.sentry.traits import SENTRY, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
 from pytest_obsstack.endpoints import SentryEndpoint
-from pytest_obsstack.errors import BackendRefused, ObsstackError
+from pytest_obsstack.errors import ObsstackError
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -77,10 +72,10 @@ class SentryClient:
         self._org = self._connection.in_organization
         self.accounts = SentryAccounts(self._api)
         self.alerts = SentryAlerts(self._connection)
+        self._explore = ExploreQueries(self._connection)
         self._project_id: str | None = None
-        # Neither ever changes: events by project and id, attributes by trace and span or log.
-        self._events: OrderedDict[tuple[str, str], Raw] = OrderedDict()
-        self._items: OrderedDict[tuple[str, str], Raw] = OrderedDict()
+        # By project and id.
+        self._events: Remembered[tuple[str, str], Raw] = Remembered()
 
     @property
     def traits(self) -> TrackerTraits:
@@ -112,12 +107,9 @@ class SentryClient:
 
     def version(self) -> str | None:
         """The server's version; ``None`` where it does not tell."""
-        try:
-            answer = self._connection.web.get_json("/api/client-config/")
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
+        answer = if_there(lambda: self._connection.web.get_json("/api/client-config/"))
+        if answer is None:
+            return None
         config = fields.mapping(answer, "the client configuration")
         return fields.optional_text(fields.optional_mapping(config, "version"), "current")
 
@@ -169,8 +161,7 @@ class SentryClient:
     def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
         """Resolve, ignore or reopen an issue."""
         url_path = self._org("issues", id_of(issue))
-        response = self._api.request("PUT", url_path, json={"status": status})
-        return parse_issue(self._api.json_of(response))
+        return parse_issue(self._api.send_json("PUT", url_path, {"status": status}))
 
     def issue_events(self, issue: Issue | str, *, limit: int = MAX_PAGE_SIZE) -> tuple[Event, ...]:
         """The first ``limit`` events of an issue with their whole bodies, newest first."""
@@ -234,32 +225,24 @@ class SentryClient:
         An event that the index knows but whose body cannot be read yet is not among them: it has
         not arrived as a whole.
         """
-        found = self._trace_rows("errors", explore.ERROR_FIELDS, trace_id, "timestamp")
-        events = (self._event_if_there(row) for row in map(explore.parse_error_row, found))
+        found = self._explore.errors(trace_id)
+        events = (self._event_if_there(row.event_id, row.project) for row in found)
         return tuple(parse_event(raw) for raw in events if raw is not None)
 
-    def spans_of_trace(self, trace_id: str) -> tuple[explore.SpanRow, ...]:
+    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:
         """All spans of a trace, from transactions and from OTLP, by start time."""
-        found = self._trace_rows("spans", explore.SPAN_FIELDS, trace_id, "precise.start_ts")
-        return tuple(map(explore.parse_span_row, found))
+        return tuple(self._explore.spans(trace_id))
 
     def spans_by(self, attribute: str, query: str) -> tuple[Raw, ...]:
         """``attribute``, ``id`` and ``trace`` of all spans that Sentry's search ``query`` finds."""
-        params = {
-            "dataset": "spans",
-            "field": ["id", "trace", attribute],
-            "query": query,
-            "per_page": MAX_PAGE_SIZE,
-        }
-        found = rows(self._api, self._org("events"), params)
-        return tuple(fields.mapping(row, "a row of dataset 'spans'") for row in found)
+        return tuple(self._explore.spans_by(attribute, query))
 
-    def span_attributes(self, trace_id: str, row: explore.SpanRow) -> Raw:
+    def span_attributes(self, trace_id: str, row: SpanRow) -> Raw:
         """All attributes of a span of the trace, the sender's own included.
 
         Asks once for each span; ``BackendRefused`` where the server has no such endpoint.
         """
-        return self._item_attributes("spans", trace_id, row.span_id, row.project)
+        return self._explore.attributes("spans", trace_id, row.span_id, row.project)
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
         """The transactions of a trace, by start time.
@@ -270,32 +253,18 @@ class SentryClient:
         found: list[TransactionEvent] = []
         for row in self.spans_of_trace(trace_id):
             if row.is_transaction and row.transaction_event_id is not None:
-                event = explore.ErrorRow(row.transaction_event_id, row.project, row.raw)
-                raw = self._event_if_there(event)
+                raw = self._event_if_there(row.transaction_event_id, row.project)
                 if raw is not None:
                     found.append(parse_transaction(raw))
         return tuple(found)
 
-    def logs_of_trace(self, trace_id: str) -> tuple[explore.LogRow, ...]:
+    def logs_of_trace(self, trace_id: str) -> tuple[LogRow, ...]:
         """The structured logs of a trace, oldest first."""
-        found = self._trace_rows("logs", explore.LOG_FIELDS, trace_id, "timestamp")
-        return tuple(map(explore.parse_log_row, found))
+        return tuple(self._explore.logs(trace_id))
 
-    def log_attributes(self, trace_id: str, row: explore.LogRow) -> Raw:
+    def log_attributes(self, trace_id: str, row: LogRow) -> Raw:
         """All attributes of a structured log of the trace, as ``span_attributes`` of a span."""
-        return self._item_attributes("logs", trace_id, row.log_id or "", row.project)
-
-    def _item_attributes(
-        self, item_type: str, trace_id: str, item_id: str, project: str | None
-    ) -> Raw:
-        key = (trace_id, item_id)
-        found = self._items.get(key)
-        if found is None:
-            url_path = self._connection.in_project("trace-items", item_id, project=project)
-            params = {"trace_id": trace_id, "item_type": item_type}
-            found = explore.parse_attributes(self._api.get_json(url_path, params))
-            remember(self._items, key, found)
-        return found
+        return self._explore.attributes("logs", trace_id, row.log_id or "", row.project)
 
     # Releases and outcomes
 
@@ -306,12 +275,8 @@ class SentryClient:
 
     def release(self, version: str) -> Release | None:
         """The release, or ``None``."""
-        try:
-            return parse_release(self._api.get_json(self._org("releases", version)))
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
+        url_path = self._org("releases", version)
+        return if_there(lambda: parse_release(self._api.get_json(url_path)))
 
     def outcomes(self, *, stats_period: str = "1d") -> tuple[Outcome, ...]:
         """How many of the project's items met which fate, by category.
@@ -331,35 +296,16 @@ class SentryClient:
     def _event_path(self, event_id: str, project: str | None, *segments: str) -> str:
         return self._connection.in_project("events", event_id, *segments, project=project)
 
-    def _trace_rows(
-        self, dataset: str, columns: tuple[str, ...], trace_id: str, sort: str
-    ) -> Iterator[Any]:
-        params = {
-            "dataset": dataset,
-            "field": list(columns),
-            "query": f"trace:{trace_id}",
-            "sort": sort,
-            "per_page": MAX_PAGE_SIZE,
-        }
-        return rows(self._api, self._org("events"), params)
-
     def _event_raw(self, event_id: str, project: str | None) -> Raw:
-        key = (project or self.project, event_id)
-        raw = self._events.get(key)
-        if raw is None:
-            raw = fields.mapping(
+        return self._events.get(
+            (project or self.project, event_id),
+            lambda: fields.mapping(
                 self._api.get_json(self._event_path(event_id, project)), "an event"
-            )
-            remember(self._events, key, raw)
-        return raw
+            ),
+        )
 
-    def _event_if_there(self, row: explore.ErrorRow) -> Raw | None:
-        try:
-            return self._event_raw(row.event_id, row.project)
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
+    def _event_if_there(self, event_id: str, project: str | None) -> Raw | None:
+        return if_there(lambda: self._event_raw(event_id, project))
 
     def _numeric_project(self) -> str:
         # This endpoint alone takes no slug.
