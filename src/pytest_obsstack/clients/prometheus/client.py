@@ -15,7 +15,7 @@ from pytest_obsstack.clients.prometheus.models import (
     parse_target,
 )
 from pytest_obsstack.clients.prometheus.rules import ActiveAlert, Rule, parse_alert, parse_rules
-from pytest_obsstack.clients.series import QueryResult, parse_result
+from pytest_obsstack.clients.series import QueryResult, parse_result, successful
 from pytest_obsstack.endpoints import PrometheusEndpoint
 
 if TYPE_CHECKING:
@@ -136,8 +136,7 @@ class PrometheusClient:
         )
 
     def _result(self, url_path: str, params: dict[str, Any]) -> QueryResult:
-        answer = self._answer(url_path, params)
-        return parse_result(answer.get("data"), answer)
+        return parse_result(self._answer(url_path, params))
 
     def _texts(self, url_path: str, matchers: Sequence[str]) -> tuple[str, ...]:
         params = {"match[]": list(matchers)} if matchers else {}
@@ -149,7 +148,4 @@ class PrometheusClient:
         return self._answer(url_path, params).get("data")
 
     def _answer(self, url_path: str, params: dict[str, Any]) -> fields.Raw:
-        answer = fields.mapping(self._api.get_json(url_path, params), f"GET {url_path}")
-        if answer.get("status") != "success":
-            raise fields.unexpected(f"GET {url_path}", '"status": "success"', dict(answer))
-        return answer
+        return successful(self._api.get_json(url_path, params), f"GET {url_path}")
