@@ -13,9 +13,7 @@ from pathlib import Path
 
 from docs.sections import codes, table
 from docs.tables import attached_capabilities
-from pytest_obsstack.clients.sentry.bugsink import BUGSINK
-from pytest_obsstack.clients.sentry.glitchtip import GLITCHTIP
-from pytest_obsstack.clients.sentry.tracker import SENTRY, TrackerTraits
+from pytest_obsstack.clients.sentry.traits import BUGSINK, GLITCHTIP, SENTRY, TrackerTraits
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.evidence.claims import Claim, load_claims
 from pytest_obsstack.evidence.proofs import Kind, Product, Record, Verdict, read_record, verdict

@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 
 from docs.sections import codes, table
-from pytest_obsstack.clients.sentry.open import traits_of
-from pytest_obsstack.clients.sentry.tracker import SENTRY
+from pytest_obsstack.clients.sentry.traits import SENTRY, traits_of
 from pytest_obsstack.endpoints import (
     CollectorEndpoint,
     Endpoints,

@@ -7,19 +7,19 @@ Metrics: https://opentelemetry.io/docs/collector/internal-telemetry/#lists-of-in
 from __future__ import annotations
 
 import re
-import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-import httpx
-
-from pytest_obsstack.clients.fields import unexpected
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, ApiClient
+from pytest_obsstack.clients.exposition import exposed
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.endpoints import CollectorEndpoint
 from pytest_obsstack.errors import BackendUnavailable, ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Signal = Literal["spans", "metric_points", "log_records"]
 SIGNALS: tuple[Signal, ...] = ("spans", "metric_points", "log_records")
@@ -36,9 +36,6 @@ _METRIC = re.compile(
     r"(spans|metric_points|log_records)(?:_total)?$"
 )
 _QUEUE_SIZE = "otelcol_exporter_queue_size"
-# The text exposition format: name, labels, value, perhaps a timestamp.
-_LINE = re.compile(r"([A-Za-z_:][\w:]*)(?:\{(.*)\})?\s+(\S+)(?:\s+-?\d+)?\s*$")
-_LABEL = re.compile(r'([A-Za-z_]\w*)="((?:[^"\\]|\\.)*)"')
 
 
 @dataclass(frozen=True)
@@ -127,14 +124,7 @@ class CollectorReading:
 class CollectorClient:
     """Reads the collector's own metrics page."""
 
-    def __init__(
-        self,
-        endpoint: CollectorEndpoint,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: CollectorEndpoint, **options: Unpack[HttpOptions]) -> None:
         self.endpoint = endpoint
         # The telemetry URL is the whole address of the page, which ApiClient takes apart.
         parts = urlsplit(endpoint.telemetry_url or endpoint.otlp_url)
@@ -143,9 +133,7 @@ class CollectorClient:
             "The collector",
             f"{parts.scheme}://{parts.netloc}",
             headers={"accept": "text/plain"},
-            timeout_s=timeout_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:
@@ -176,25 +164,18 @@ def parse_metrics(text: str) -> CollectorReading:
     receivers: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
     exporters: dict[tuple[str, Signal], Counts] = defaultdict(Counts)
     queues: dict[tuple[str, str], int] = {}
-    for line in text.splitlines():
-        if not line or line.startswith("#"):
-            continue
-        match = _LINE.match(line)
-        if match is None:
-            raise unexpected("the collector's metrics", "the Prometheus text format", line)
-        labels = dict(_LABEL.findall(match[2] or ""))
-        if match[1] == _QUEUE_SIZE:
+    for name, labels, value in exposed(text, "the collector's metrics"):
+        if name == _QUEUE_SIZE:
             queue = (labels.get("exporter", ""), labels.get("data_type", ""))
-            queues[queue] = int(float(match[3]))
-        metric = _METRIC.match(match[1])
+            queues[queue] = int(value)
+        metric = _METRIC.match(name)
         if metric is None:
             continue
         side, what, signal = metric.groups()
         table = receivers if side == "receiver" else exporters
         key = (labels.get(side, ""), _signal(signal))
         # A receiver's `failed` are refusals by its own fault: for the sender the same.
-        name = "refused" if what == "failed" else what
-        table[key] += Counts(**{name: int(float(match[3]))})
+        table[key] += Counts(**{"refused" if what == "failed" else what: int(value)})
     return CollectorReading(dict(receivers), dict(exporters), queues)
 
 

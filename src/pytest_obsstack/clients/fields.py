@@ -137,6 +137,12 @@ def optional_time(raw: Raw, key: str) -> datetime | None:
     return parse_time(value)
 
 
+def optional_go_time(raw: Raw, key: str) -> datetime | None:
+    """As ``optional_time``; ``None`` also for Go's zero time, of year 1: it stands for "never"."""
+    found = optional_time(raw, key)
+    return None if found is None or found.year == 1 else found
+
+
 def parse_time(value: Any) -> datetime:
     """An aware ``datetime`` in UTC; a time without a zone is UTC, digits beyond µs are cut."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):

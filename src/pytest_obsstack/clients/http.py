@@ -17,12 +17,14 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 import httpx
 
 from pytest_obsstack.clients.fields import unexpected
+from pytest_obsstack.clients.rate_limits import rate_limit_delay_s
+from pytest_obsstack.clients.redaction import all_secrets, redacted, without_credentials
 from pytest_obsstack.endpoints import needs_certificates
 from pytest_obsstack.errors import BackendRefused, BackendUnavailable, ObsstackError
 
@@ -32,7 +34,6 @@ MAX_RATE_LIMIT_WAIT_S = 60.0
 """Seconds that one request waits for a rate limit to end, all its 429 answers together."""
 
 _SHOWN_CHARS = 500
-_SECRET_HEADERS = ("authorization", "cookie", "token", "key", "secret", "password")
 _ADVICE = {
     400: "correct the request: the product's own words above say what it does not take",
     401: "give a valid token",
@@ -44,6 +45,22 @@ _ADVICE = {
 }
 
 QueryParams = Mapping[str, Any]
+
+
+class HttpOptions(TypedDict, total=False):
+    """The keyword arguments that every client takes and hands on to its ``ApiClient``.
+
+    What is not given is as ``ApiClient`` has it by default.
+    """
+
+    timeout_s: float
+    """Seconds for connecting, and for each read of an answer."""
+    max_rate_limit_wait_s: float
+    """Seconds that one request waits for a rate limit to end."""
+    transport: httpx.BaseTransport | None
+    """Replaces the network in tests."""
+    sleep: Callable[[float], None]
+    """Replaces the wait for a rate limit in tests; takes seconds."""
 
 
 class ApiClient:
@@ -82,7 +99,7 @@ class ApiClient:
         self._sleep = sleep
         self._now_s = now_s
         headers = dict(headers or {})
-        self._secrets = _all_secrets(url, headers, secrets)
+        self._secrets = all_secrets(url, headers, secrets)
         self.clock_ahead_s = 0.0
         """Seconds by which the server's clock is ahead of this one, to a second or two: what its
         last answer says (``Date``, RFC 9110, 6.6.1). 0 until it has said so."""
@@ -104,9 +121,7 @@ class ApiClient:
 
     def redact(self, text: str) -> str:
         """The text with every secret of this client replaced."""
-        for secret in self._secrets:
-            text = text.replace(secret, "[redacted]")
-        return text
+        return redacted(text, self._secrets)
 
     def cookie(self, name: str) -> str | None:
         """The value of a cookie that the server has set; all go back to it with each request."""
@@ -119,6 +134,10 @@ class ApiClient:
     def get_json(self, path: str, params: QueryParams | None = None) -> Any:
         """The parsed JSON answer to a GET."""
         return self.json_of(self.get(path, params))
+
+    def send_json(self, method: str, path: str, body: Any) -> Any:
+        """The parsed JSON answer to a request with a JSON body."""
+        return self.json_of(self.request(method, path, json=body))
 
     def request(
         self,
@@ -243,28 +262,6 @@ class ApiClient:
         return self.redact(f"{request.method} {request.url.path}")
 
 
-def rate_limit_delay_s(headers: Mapping[str, str], now_s: float) -> float:
-    """Seconds to wait by ``Retry-After`` (RFC 9110, 10.2.3), else by Sentry's own headers, else 1.
-
-    ``X-Sentry-Rate-Limits`` is ``seconds:categories:scope,…``
-    (https://develop.sentry.dev/sdk/foundations/transport/rate-limiting/); the web API tells the
-    end of its window as ``X-Sentry-Rate-Limit-Reset``, in seconds since the epoch
-    (https://docs.sentry.io/api/ratelimits/).
-    """
-    delays: list[float] = []
-    retry_after = headers.get("retry-after")
-    if retry_after is not None:
-        delays.append(_retry_after_s(retry_after.strip(), now_s))
-    else:
-        limits = headers.get("x-sentry-rate-limits", "")
-        delays.extend(_seconds(limit.split(":")[0]) for limit in limits.split(",") if limit.strip())
-        reset = headers.get("x-sentry-rate-limit-reset")
-        if reset is not None and not delays:
-            delays.append(_seconds(reset) - now_s)
-    # Never a tight loop: some servers ask for 0 seconds and refuse again.
-    return max([0.1, *delays]) if delays else 1.0
-
-
 def error_text(response: httpx.Response) -> str:
     """What the product itself says about an error: its JSON message, or its plain text.
 
@@ -286,29 +283,6 @@ def error_text(response: httpx.Response) -> str:
     return text[:_SHOWN_CHARS]
 
 
-def without_credentials(url: str) -> str:
-    """The URL without user, password and trailing slash."""
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
-    return url.rstrip("/")
-
-
-def _all_secrets(
-    url: str, headers: Mapping[str, str], secrets: Iterable[str | None]
-) -> tuple[str, ...]:
-    found = {secret for secret in secrets if secret}
-    password = urlsplit(url).password
-    if password:
-        found.add(password)
-    for name, value in headers.items():
-        if value and any(word in name.lower() for word in _SECRET_HEADERS):
-            # "Bearer abc" may be shown whole or as "abc" alone.
-            found.update((value, value.rpartition(" ")[2]))
-    # Longest first, so that a secret inside another one leaves no remains.
-    return tuple(sorted(found, key=len, reverse=True))
-
-
 def _given(params: QueryParams | None) -> dict[str, Any] | None:
     if params is None:
         return None
@@ -317,19 +291,3 @@ def _given(params: QueryParams | None) -> dict[str, Any] | None:
         for key, value in params.items()
         if value is not None
     }
-
-
-def _retry_after_s(value: str, now_s: float) -> float:
-    if value.replace(".", "", 1).isdigit():
-        return float(value)
-    try:
-        return parsedate_to_datetime(value).timestamp() - now_s
-    except ValueError:
-        return 1.0
-
-
-def _seconds(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return 1.0

@@ -77,12 +77,20 @@ class QueryResult:
         return self.series[0].last.value
 
 
-def parse_result(data: Any, raw: Raw) -> QueryResult:
-    """Parse the ``data`` object of an answer; ``raw`` is the whole answer.
+def successful(answer: Any, what: str) -> Raw:
+    """The answer, if it has the ``status`` that Prometheus and Loki give to a success."""
+    raw = fields.mapping(answer, what)
+    if raw.get("status") != "success":
+        raise fields.unexpected(what, '"status": "success"', dict(raw))
+    return raw
+
+
+def parse_result(raw: Raw) -> QueryResult:
+    """The result of a query from its whole answer.
 
     Shapes: https://prometheus.io/docs/prometheus/latest/querying/api/#expression-query-result-formats
     """
-    data = fields.mapping(data, "field 'data'")
+    data = fields.mapping(raw.get("data"), "field 'data'")
     result_type = data.get("resultType")
     result = data.get("result")
     series: tuple[Series, ...]

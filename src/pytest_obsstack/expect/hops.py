@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from pytest_obsstack.errors import BackendRefused, BackendUnavailable, ObsstackError
+from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.collector_queue import EXPORTERS
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.losses import discards, loki_cause
@@ -194,7 +194,7 @@ def discarded_by_loki(clients: Clients) -> dict[str, int] | None:
     """What Loki says of itself; ``None`` where it does not, behind a gateway for instance."""
     try:
         return clients.loki.discarded()
-    except (BackendRefused, BackendUnavailable):
+    except ObsstackError:
         # Whether it has a test's lines is another question, and asked where it matters.
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pytest_obsstack.clients.sentry.traits import traits_of
 from pytest_obsstack.providers.capabilities import EMBEDDED
 from pytest_obsstack.providers.state import StackState
 
@@ -12,8 +13,6 @@ def tracker_capabilities(state: StackState) -> frozenset[str]:
     """What error trackers of the stack's kind can show; none where it has no tracker."""
     if state.endpoints.sentry is None:
         return frozenset()
-    from pytest_obsstack.clients.sentry.open import traits_of
-
     return traits_of(state.endpoints.sentry).capabilities
 
 

@@ -82,6 +82,12 @@ def test_a_field_of_another_type_names_itself_and_what_was_found(
     assert "The answer is not what the API documents: field 'key'." in str(caught.value)
 
 
+def test_gos_zero_time_is_never() -> None:
+    assert fields.optional_go_time({"at": "0001-01-01T00:00:00Z"}, "at") is None
+    assert fields.optional_go_time({}, "at") is None
+    assert fields.optional_go_time({"at": 60}, "at") == fields.parse_time(60)
+
+
 def test_values_beside_a_missing_field_are_not_told() -> None:
     with pytest.raises(ObsstackError) as caught:
         fields.text({"dsn": "http://secret@host/1"}, "public")

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pytest_obsstack.clients.http import ApiClient, error_text, rate_limit_delay_s
+from pytest_obsstack.clients.http import ApiClient, error_text
 from pytest_obsstack.errors import BackendRefused, BackendUnavailable, ObsstackError
 from tests.unit.clients.answers import Answers, Turns, refusal
 
@@ -213,26 +213,6 @@ def test_a_rate_limit_beyond_the_bound_is_a_refusal_that_tells_the_times() -> No
     assert slept == [4.0]
     assert caught.value.status == 429
     assert caught.value.found == "slow down\nwaited 4 s, asked to wait 7 s more"
-
-
-@pytest.mark.parametrize(
-    ("headers", "delay_s"),
-    [
-        ({"retry-after": "5"}, 5.0),
-        ({"retry-after": "0"}, 0.1),
-        ({"retry-after": "Mon, 23 Nov 2026 12:00:30 GMT"}, 30.0),
-        ({"retry-after": "soon"}, 1.0),
-        ({"retry-after": "1", "x-sentry-rate-limits": "60::organization"}, 1.0),
-        ({"x-sentry-rate-limits": "60:transaction:key, 2700:error;default:organization"}, 2700.0),
-        ({"x-sentry-rate-limits": "nonsense"}, 1.0),
-        ({"x-sentry-rate-limit-reset": "1795435210"}, 10.0),
-        ({"x-sentry-rate-limit-reset": "1"}, 0.1),
-        ({}, 1.0),
-    ],
-)
-def test_delay_of_a_rate_limit(headers: dict[str, str], delay_s: float) -> None:
-    noon = 1795435200.0  # Mon, 23 Nov 2026 12:00:00 GMT
-    assert rate_limit_delay_s(httpx.Headers(headers), noon) == pytest.approx(delay_s)
 
 
 @pytest.mark.parametrize(

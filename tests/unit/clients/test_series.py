@@ -5,12 +5,23 @@ from typing import Any
 
 import pytest
 
-from pytest_obsstack.clients.series import QueryResult, Sample, parse_result
+from pytest_obsstack.clients.series import QueryResult, Sample, parse_result, successful
 from pytest_obsstack.errors import ObsstackError
 
 
 def result(data: Any, **answer: Any) -> QueryResult:
-    return parse_result(data, {"status": "success", "data": data, **answer})
+    return parse_result({"status": "success", "data": data, **answer})
+
+
+def test_an_answer_that_is_no_success_is_an_error_that_shows_it() -> None:
+    assert successful({"status": "success"}, "GET /x") == {"status": "success"}
+    with pytest.raises(ObsstackError) as caught:
+        successful({"status": "error"}, "GET /x")
+    assert str(caught.value).startswith(
+        "The answer is not what the API documents: GET /x.\n"
+        '  expected  "status": "success"\n'
+        '  found     {"status": "error"}\n'
+    )
 
 
 def test_a_vector_has_one_sample_a_series() -> None:

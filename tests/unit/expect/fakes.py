@@ -18,7 +18,7 @@ from pytest_obsstack.clients.prometheus.models import Exemplar, Target
 from pytest_obsstack.clients.sentry.event import Event
 from pytest_obsstack.clients.sentry.explore import LogRow, SpanRow
 from pytest_obsstack.clients.sentry.issue import Issue, Outcome
-from pytest_obsstack.clients.sentry.tracker import SENTRY, TrackerTraits
+from pytest_obsstack.clients.sentry.traits import SENTRY, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.clients.series import QueryResult, Sample, Series
 from pytest_obsstack.clients.spans import Span

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from pytest_obsstack.clients.collector import Signal
-from pytest_obsstack.errors import BackendUnavailable
+from pytest_obsstack.errors import BackendUnavailable, ObsstackError
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.hops import log_hops, metric_hops, span_hops
 from pytest_obsstack.record.hops import Hop, first_broken
@@ -280,6 +281,16 @@ def test_a_loki_that_does_not_show_its_metrics_is_not_guessed_at() -> None:
     given = healthy()
     given.loki.lines = []
     given.loki.discarding = None
+    assert broken(log_hops, given).name == "Loki"
+
+
+def test_another_page_in_place_of_lokis_metrics_is_not_guessed_at(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    given = healthy()
+    given.loki.lines = []
+    page = Mock(side_effect=ObsstackError("The answer is not what the API documents."))
+    monkeypatch.setattr(given.loki, "discarded", page)
     assert broken(log_hops, given).name == "Loki"
 
 

@@ -7,10 +7,9 @@ from typing import Any
 
 import pytest
 
-from pytest_obsstack.clients.sentry.bugsink import BUGSINK, BugsinkClient
-from pytest_obsstack.clients.sentry.glitchtip import GLITCHTIP
+from pytest_obsstack.clients.sentry.bugsink import BugsinkClient
 from pytest_obsstack.clients.sentry.issue import Issue
-from pytest_obsstack.clients.sentry.tracker import TrackerTraits
+from pytest_obsstack.clients.sentry.traits import BUGSINK, GLITCHTIP, TrackerTraits
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.sentry import SentryExpectations

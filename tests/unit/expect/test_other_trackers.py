@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_obsstack.clients.sentry.bugsink import BUGSINK
-from pytest_obsstack.clients.sentry.glitchtip import GLITCHTIP
-from pytest_obsstack.clients.sentry.tracker import TrackerTraits
+from pytest_obsstack.clients.sentry.traits import BUGSINK, GLITCHTIP, TrackerTraits
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.fence import errors_settled
 from pytest_obsstack.expect.nowhere import search

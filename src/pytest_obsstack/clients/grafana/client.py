@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
-import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
-
-import httpx
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.grafana.dashboards import (
@@ -20,7 +17,7 @@ from pytest_obsstack.clients.grafana.dashboards import (
     parse_dashboard,
     parse_found_dashboard,
 )
-from pytest_obsstack.clients.grafana.frames import Frame, parse_frames
+from pytest_obsstack.clients.grafana.frames import Frame
 from pytest_obsstack.clients.grafana.models import (
     AlertRule,
     DataSource,
@@ -29,14 +26,20 @@ from pytest_obsstack.clients.grafana.models import (
     parse_health,
     parse_rule_group,
 )
+from pytest_obsstack.clients.grafana.queries import (
+    Moment,
+    SourceReferences,
+    frames_of,
+    moment_text,
+)
 from pytest_obsstack.clients.grafana.variables import Values
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.clients.tempo.models import Trace, parse_trace
 from pytest_obsstack.endpoints import GrafanaEndpoint
-from pytest_obsstack.errors import BackendRefused, ObsstackError
+from pytest_obsstack.errors import BackendRefused
 
-Moment = float | str
-"""Seconds since the epoch, or Grafana's relative time: ``now-5m``."""
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _ADVICE = {
     400: "correct the query: the data source's own words above say what it does not take",
@@ -52,15 +55,7 @@ class GrafanaClient:
     What Grafana or a data source refuses raises ``BackendRefused`` with its own text.
     """
 
-    def __init__(
-        self,
-        endpoint: GrafanaEndpoint,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: GrafanaEndpoint, **options: Unpack[HttpOptions]) -> None:
         self.endpoint = endpoint
         headers = {}
         if endpoint.password is not None:
@@ -73,10 +68,7 @@ class GrafanaClient:
             secrets=[endpoint.password],
             advice=_ADVICE,
             writable=False,
-            timeout_s=timeout_s,
-            max_rate_limit_wait_s=max_rate_limit_wait_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:
@@ -180,7 +172,7 @@ class GrafanaClient:
 
         https://grafana.com/docs/grafana/latest/developers/http_api/data_source/#query-a-data-source
         """
-        sources = _Sources(self.data_sources)
+        sources = SourceReferences(self.data_sources)
         queries = [
             {
                 "intervalMs": interval_ms,
@@ -191,13 +183,13 @@ class GrafanaClient:
             }
             for target in targets
         ]
-        body = {"queries": queries, "from": _moment(start), "to": _moment(end)}
+        body = {"queries": queries, "from": moment_text(start), "to": moment_text(end)}
         # A question, for all that it is a POST.
         response = self._api.request("POST", "/api/ds/query", json=body, changes=False)
         answer = fields.mapping(self._api.json_of(response), "the queries' answer")
         results = fields.optional_mapping(answer, "results")
         return {
-            target.ref_id: _frames(target, results.get(target.ref_id), response.status_code)
+            target.ref_id: frames_of(target, results.get(target.ref_id), response.status_code)
             for target in targets
         }
 
@@ -240,7 +232,7 @@ class GrafanaClient:
             several = (value,) if isinstance(value, str) else value
             params += [(f"var-{name}", each) for each in several]
         params += [
-            (name, _moment(moment))
+            (name, moment_text(moment))
             for name, moment in (("from", start), ("to", end))
             if moment is not None
         ]
@@ -263,7 +255,7 @@ class GrafanaClient:
         pane = {
             "datasource": data_source.uid,
             "queries": [{"refId": "A", "datasource": reference, **parameters}],
-            "range": {"from": _moment(start), "to": _moment(end)},
+            "range": {"from": moment_text(start), "to": moment_text(end)},
         }
         panes = json.dumps({"obs": pane}, separators=(",", ":"))
         return f"{self.url}/explore?{urlencode({'schemaVersion': 1, 'orgId': 1, 'panes': panes})}"
@@ -278,53 +270,3 @@ class GrafanaClient:
         if parts.path and path.startswith(parts.path + "/"):
             path = path.removeprefix(parts.path)
         return self.url + path
-
-
-class _Sources:
-    """Data sources by uid or name, asked for only where a query has no uid of its own."""
-
-    def __init__(self, fetch: Callable[[], tuple[DataSource, ...]]) -> None:
-        self._fetch = fetch
-        self._all: tuple[DataSource, ...] | None = None
-
-    def reference(self, uid_or_name: str | None) -> dict[str, str]:
-        """What a query names its data source by."""
-        # Grafana's own: expressions on other queries' results, test data, dashboards.
-        if uid_or_name is not None and uid_or_name.startswith(("__", "-")):
-            return {"uid": uid_or_name, "type": uid_or_name}
-        if self._all is None:
-            self._all = self._fetch()
-        found = [each for each in self._all if each.uid == uid_or_name]
-        # A variable of type data source has this word for it.
-        if uid_or_name in (None, "default"):
-            found += [each for each in self._all if each.is_default]
-        found += [each for each in self._all if each.name == uid_or_name]
-        if found:
-            return {"uid": found[0].uid, "type": found[0].type}
-        wanted = "a default one" if uid_or_name is None else repr(uid_or_name)
-        raise ObsstackError(
-            "Grafana has not the data source that a query is for.",
-            expected=wanted,
-            found=", ".join(f"{each.uid!r} ({each.name})" for each in self._all) or "none at all",
-            advice="correct the data source of the query or panel, or provision it in Grafana",
-        )
-
-
-def _frames(target: Target, result: Any, http_status: int) -> tuple[Frame, ...]:
-    result = fields.mapping(result, f"the result of query {target.ref_id}")
-    error = fields.optional_text(result, "error")
-    if error is not None:
-        raise BackendRefused(
-            f"Grafana's data source {target.data_source or '(default)'} refused query "
-            f"{target.ref_id}.",
-            status=fields.optional_integer(result, "status") or http_status,
-            expected="data, or none, but no error",
-            found=error,
-            advice="correct the query",
-        )
-    return parse_frames(result)
-
-
-def _moment(moment: Moment) -> str:
-    """As the API takes it: milliseconds since the epoch, or a relative time as it is."""
-    return moment if isinstance(moment, str) else str(int(moment * 1000))

@@ -165,7 +165,6 @@ def parse_rule_group(raw: Any) -> tuple[AlertRule, ...]:
 
 
 def _alert_rule(rule: Raw, group: Raw) -> AlertRule:
-    evaluated = fields.optional_time(rule, "lastEvaluation")
     return AlertRule(
         name=fields.text(rule, "name"),
         group=fields.text(group, "name"),
@@ -173,8 +172,7 @@ def _alert_rule(rule: Raw, group: Raw) -> AlertRule:
         state=fields.text(rule, "state"),
         health=fields.text(rule, "health"),
         last_error=fields.optional_text(rule, "lastError"),
-        # Go's zero time stands for "never".
-        last_evaluation=None if evaluated is None or evaluated.year == 1 else evaluated,
+        last_evaluation=fields.optional_go_time(rule, "lastEvaluation"),
         interval_s=fields.optional_number(group, "interval") or 0.0,
         for_s=fields.optional_number(rule, "duration") or 0.0,
         labels=fields.string_map(fields.optional_mapping(rule, "labels")),

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-import httpx
-
 from pytest_obsstack.clients import fields
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.exposition import exposed
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.clients.loki.models import LogEntry, parse_stream
-from pytest_obsstack.clients.series import QueryResult, parse_result
+from pytest_obsstack.clients.series import QueryResult, parse_result, successful
 from pytest_obsstack.endpoints import LokiEndpoint
 from pytest_obsstack.errors import ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Direction = Literal["forward", "backward"]
 
@@ -27,8 +28,7 @@ _ADVICE = {
     400: "correct the LogQL, the range or the entry",
     422: "push at least one stream with an entry",
 }
-_DISCARDED = re.compile(r"^loki_discarded_samples_total\{(.*)\} (\S+)$", re.MULTILINE)
-_REASON = re.compile(r'(?:^|,)reason="([^"]*)"')
+_DISCARDED = "loki_discarded_samples_total"
 _CATEGORIZE = {"X-Loki-Response-Encoding-Flags": "categorize-labels"}
 
 
@@ -43,11 +43,8 @@ class LokiClient:
         endpoint: LokiEndpoint,
         *,
         writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
         now_ns: Callable[[], int] = time.time_ns,
+        **options: Unpack[HttpOptions],
     ) -> None:
         self.endpoint = endpoint
         self._now_ns = now_ns
@@ -57,10 +54,7 @@ class LokiClient:
             headers=endpoint.headers,
             advice=_ADVICE,
             writable=writable,
-            timeout_s=timeout_s,
-            max_rate_limit_wait_s=max_rate_limit_wait_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:
@@ -141,27 +135,26 @@ class LokiClient:
     def discarded(self) -> dict[str, int]:
         """How many lines Loki has not stored since its start, by its own word for the reason.
 
-        From its metrics page, which a Loki behind a gateway may not show: ``BackendRefused`` then.
+        From its metrics page, which a Loki behind a gateway may not show: ``BackendRefused`` then,
+        or ``ObsstackError`` where the gateway shows another page in its place.
         """
-        found: dict[str, int] = {}
-        for match in _DISCARDED.finditer(self._api.get("/metrics").text):
-            reason = _REASON.search(match[1])
-            name = "no reason" if reason is None else reason[1]
-            found[name] = found.get(name, 0) + int(float(match[2]))
+        found: Counter[str] = Counter()
+        for name, labels, value in exposed(self._api.get("/metrics").text, "Loki's metrics"):
+            if name == _DISCARDED:
+                found[labels.get("reason", "no reason")] += int(value)
         return {reason: lines for reason, lines in found.items() if lines}
 
     def query(self, logql: str, *, time_ns: int | None = None) -> QueryResult:
         """A metric query at one time, the server's now by default."""
-        answer = self._answer("/loki/api/v1/query", {"query": logql, "time": time_ns})
-        return parse_result(answer.get("data"), answer)
+        params = {"query": logql, "time": time_ns}
+        return parse_result(self._answer("/loki/api/v1/query", params))
 
     def query_metric_range(
         self, logql: str, *, start_ns: int, end_ns: int, step_s: float
     ) -> QueryResult:
         """A metric query over a range: a ``matrix``."""
         params = {"query": logql, "start": start_ns, "end": end_ns, "step": step_s}
-        answer = self._answer("/loki/api/v1/query_range", params)
-        return parse_result(answer.get("data"), answer)
+        return parse_result(self._answer("/loki/api/v1/query_range", params))
 
     def labels(self, *, start_ns: int | None = None, end_ns: int | None = None) -> tuple[str, ...]:
         """Label names of the streams in that time, Loki's last six hours by default."""
@@ -203,10 +196,7 @@ class LokiClient:
         self, url_path: str, params: dict[str, Any], *, headers: Mapping[str, str] | None = None
     ) -> fields.Raw:
         response = self._api.request("GET", url_path, params=params, headers=headers)
-        answer = fields.mapping(self._api.json_of(response), f"GET {url_path}")
-        if answer.get("status") != "success":
-            raise fields.unexpected(f"GET {url_path}", '"status": "success"', dict(answer))
-        return answer
+        return successful(self._api.json_of(response), f"GET {url_path}")
 
 
 def _not_yet_in(

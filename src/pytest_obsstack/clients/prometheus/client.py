@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import httpx
-
 from pytest_obsstack.clients import fields
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.clients.prometheus.models import (
     BuildInfo,
     Exemplar,
@@ -18,11 +15,12 @@ from pytest_obsstack.clients.prometheus.models import (
     parse_target,
 )
 from pytest_obsstack.clients.prometheus.rules import ActiveAlert, Rule, parse_alert, parse_rules
-from pytest_obsstack.clients.series import QueryResult, parse_result
+from pytest_obsstack.clients.series import QueryResult, parse_result, successful
 from pytest_obsstack.endpoints import PrometheusEndpoint
 
 if TYPE_CHECKING:
     from prometheus_api_client import PrometheusConnect
+    from typing_extensions import Unpack
 
 _ADVICE = {
     400: "correct the PromQL or the parameters",
@@ -37,25 +35,14 @@ class PrometheusClient:
     reads: Prometheus has nothing that a client of this API changes.
     """
 
-    def __init__(
-        self,
-        endpoint: PrometheusEndpoint,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: PrometheusEndpoint, **options: Unpack[HttpOptions]) -> None:
         self.endpoint = endpoint
         self._api = ApiClient(
             "Prometheus",
             endpoint.url,
             headers=endpoint.headers,
             advice=_ADVICE,
-            timeout_s=timeout_s,
-            max_rate_limit_wait_s=max_rate_limit_wait_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:
@@ -149,8 +136,7 @@ class PrometheusClient:
         )
 
     def _result(self, url_path: str, params: dict[str, Any]) -> QueryResult:
-        answer = self._answer(url_path, params)
-        return parse_result(answer.get("data"), answer)
+        return parse_result(self._answer(url_path, params))
 
     def _texts(self, url_path: str, matchers: Sequence[str]) -> tuple[str, ...]:
         params = {"match[]": list(matchers)} if matchers else {}
@@ -162,7 +148,4 @@ class PrometheusClient:
         return self._answer(url_path, params).get("data")
 
     def _answer(self, url_path: str, params: dict[str, Any]) -> fields.Raw:
-        answer = fields.mapping(self._api.get_json(url_path, params), f"GET {url_path}")
-        if answer.get("status") != "success":
-            raise fields.unexpected(f"GET {url_path}", '"status": "success"', dict(answer))
-        return answer
+        return successful(self._api.get_json(url_path, params), f"GET {url_path}")

@@ -56,14 +56,12 @@ class BuildInfo:
 def parse_target(raw: Any) -> Target:
     raw = fields.mapping(raw, "a target")
     labels = fields.string_map(fields.optional_mapping(raw, "labels"))
-    last_scrape = fields.optional_time(raw, "lastScrape")
     return Target(
         job=labels.get("job", ""),
         instance=labels.get("instance", ""),
         health=fields.text(raw, "health"),
         last_error=fields.optional_text(raw, "lastError"),
-        # Go's zero time, year 1, stands for "never".
-        last_scrape=None if last_scrape is None or last_scrape.year == 1 else last_scrape,
+        last_scrape=fields.optional_go_time(raw, "lastScrape"),
         last_scrape_duration_s=fields.optional_number(raw, "lastScrapeDuration"),
         scrape_url=fields.text(raw, "scrapeUrl"),
         labels=labels,

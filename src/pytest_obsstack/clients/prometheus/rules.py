@@ -66,7 +66,7 @@ def parse_alert(raw: Any) -> ActiveAlert:
         labels=fields.string_map(fields.optional_mapping(raw, "labels")),
         annotations=fields.string_map(fields.optional_mapping(raw, "annotations")),
         state=fields.text(raw, "state"),
-        active_at=_time(raw, "activeAt"),
+        active_at=fields.optional_go_time(raw, "activeAt"),
         value=fields.optional_text(raw, "value") or "",
         raw=raw,
     )
@@ -85,13 +85,7 @@ def _parse_rule(group: Raw, raw: Raw) -> Rule:
         labels=fields.string_map(fields.optional_mapping(raw, "labels")),
         health=fields.text(raw, "health"),
         last_error=fields.optional_text(raw, "lastError"),
-        last_evaluation=_time(raw, "lastEvaluation"),
+        last_evaluation=fields.optional_go_time(raw, "lastEvaluation"),
         alerts=tuple(map(parse_alert, fields.optional_items(raw, "alerts"))),
         raw=raw,
     )
-
-
-def _time(raw: Raw, key: str) -> datetime | None:
-    found = fields.optional_time(raw, key)
-    # Go's zero time, year 1, stands for "never".
-    return None if found is None or found.year == 1 else found

@@ -17,8 +17,7 @@ from pytest_obsstack.clients.sentry.account import (
     parse_project,
     parse_team,
 )
-from pytest_obsstack.clients.sentry.api import is_missing, listed, path
-from pytest_obsstack.errors import BackendRefused
+from pytest_obsstack.clients.sentry.api import if_there, listed, path
 
 T = TypeVar("T")
 
@@ -92,16 +91,10 @@ class SentryAccounts:
     ) -> ProjectKey:
         """Switch a key off or on; the server refuses what is sent with an inactive one."""
         url_path = path("projects", organization, project, "keys", key_id)
-        response = self._api.request("PUT", url_path, json={"isActive": active})
-        return parse_key(self._api.json_of(response))
+        return parse_key(self._api.send_json("PUT", url_path, {"isActive": active}))
 
     def _post(self, url_path: str, body: fields.Raw) -> Any:
-        return self._api.json_of(self._api.request("POST", url_path, json=dict(body)))
+        return self._api.send_json("POST", url_path, body)
 
     def _find(self, url_path: str, parse: Callable[[Any], T]) -> T | None:
-        try:
-            return parse(self._api.get_json(url_path))
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
+        return if_there(lambda: parse(self._api.get_json(url_path)))

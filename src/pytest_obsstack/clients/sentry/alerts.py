@@ -7,15 +7,15 @@ webhooks: https://docs.sentry.io/organization/integrations/integration-platform/
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.http import ApiClient
 from pytest_obsstack.clients.sentry.api import listed, path
+from pytest_obsstack.clients.sentry.connection import TrackerConnection
 from pytest_obsstack.errors import ObsstackError
 
 Rule = Mapping[str, Any]
@@ -94,15 +94,12 @@ class MetricRule:
 class SentryAlerts:
     """Rules of the endpoint's project and integrations of its organisation."""
 
-    def __init__(
-        self, api: ApiClient, organization: Callable[[], str], project: Callable[[], str]
-    ) -> None:
-        self._api = api
-        self._organization = organization
-        self._project = project
+    def __init__(self, connection: TrackerConnection) -> None:
+        self._connection = connection
+        self._api = connection.api
 
     def integrations(self) -> tuple[SentryApp, ...]:
-        found = listed(self._api, path("organizations", self._organization(), "sentry-apps"))
+        found = listed(self._api, self._connection.in_organization("sentry-apps"))
         return tuple(map(_parse_app, found))
 
     def create_integration(self, name: str, webhook_url: str, *, issues: bool = False) -> SentryApp:
@@ -113,7 +110,7 @@ class SentryAlerts:
         """
         body = {
             "name": name,
-            "organization": self._organization(),
+            "organization": self._connection.organization,
             "isInternal": True,
             "isAlertable": True,
             "verifyInstall": False,
@@ -194,7 +191,7 @@ class SentryAlerts:
             "eventTypes": list(event_types),
             "timeWindow": time_window_min,
             "thresholdType": 0,  # 0 is "above", 1 "below"
-            "projects": [self._project()],
+            "projects": [self._connection.project],
             "triggers": [{"label": "critical", "alertThreshold": above, "actions": [action]}],
         }
         return _parse_metric_rule(self._post(self._metric_rules(), body))
@@ -221,13 +218,13 @@ class SentryAlerts:
         )
 
     def _rules(self, *segments: str) -> str:
-        return path("projects", self._organization(), self._project(), "rules", *segments)
+        return self._connection.in_project("rules", *segments)
 
     def _metric_rules(self, *segments: str) -> str:
-        return path("organizations", self._organization(), "alert-rules", *segments)
+        return self._connection.in_organization("alert-rules", *segments)
 
     def _post(self, url_path: str, body: Raw) -> Any:
-        return self._api.json_of(self._api.request("POST", url_path, json=body))
+        return self._api.send_json("POST", url_path, body)
 
 
 def _parse_app(raw: Any) -> SentryApp:

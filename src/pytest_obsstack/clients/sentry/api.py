@@ -7,8 +7,8 @@ always; whether there is anything on it is said by ``results="true"``.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -21,11 +21,8 @@ from pytest_obsstack.errors import BackendRefused, ObsstackError
 MAX_PAGE_SIZE = 100
 """What Sentry gives on one page at most."""
 MAX_PAGES = 1000
-REMEMBERED = 512
-"""How many answers that never change a client keeps, of each kind."""
 
-K = TypeVar("K")
-V = TypeVar("V")
+T = TypeVar("T")
 
 _LINK = re.compile(r"<([^>]*)>((?:\s*;\s*[\w-]+=\"[^\"]*\")*)")
 _ATTRIBUTE = re.compile(r"([\w-]+)=\"([^\"]*)\"")
@@ -44,6 +41,16 @@ def is_missing(refused: BackendRefused) -> bool:
     return refused.status == 404 and "not supported by" not in (refused.found or "")
 
 
+def if_there(ask: Callable[[], T]) -> T | None:
+    """What ``ask`` gives; ``None`` where the server says that there is no such thing."""
+    try:
+        return ask()
+    except BackendRefused as refused:
+        if is_missing(refused):
+            return None
+        raise
+
+
 def next_cursor(link_header: str) -> str | None:
     """The cursor of the next page; ``None`` where there are no more results."""
     for match in _LINK.finditer(link_header):
@@ -54,21 +61,35 @@ def next_cursor(link_header: str) -> str | None:
     return None
 
 
-def pages(api: ApiClient, url_path: str, params: QueryParams) -> Iterator[Any]:
-    """Each page's parsed JSON, as long as the server says that there are more results."""
+def by_link(response: httpx.Response, page: Any) -> str | None:  # noqa: ARG001 - see ``pages``
+    """The cursor of the next page by the answer's ``Link``, as Sentry tells it."""
+    return next_cursor(response.headers.get("link", ""))
+
+
+def pages(
+    api: ApiClient,
+    url_path: str,
+    params: QueryParams,
+    following: Callable[[httpx.Response, Any], str | None] = by_link,
+) -> Iterator[Any]:
+    """Each page's parsed JSON, as long as the server says that there are more results.
+
+    ``following`` takes an answer and its JSON and gives the cursor of the next page.
+    """
     seen: set[str] = set()
     cursor: str | None = None
-    while True:
-        response = api.get(url_path, {**params, "cursor": cursor} if cursor else params)
-        yield api.json_of(response)
-        cursor = next_cursor(response.headers.get("link", ""))
+    for number in count(1):
+        response = api.get(url_path, {**params, "cursor": cursor})
+        page = api.json_of(response)
+        yield page
+        cursor = following(response, page)
         if cursor is None:
             return
-        if cursor in seen or len(seen) >= MAX_PAGES:
+        if cursor in seen or number == MAX_PAGES:
             raise ObsstackError(
                 f"{api.product} pages without an end: GET {url_path}.",
                 expected=f"a new cursor on each of at most {MAX_PAGES} pages",
-                found=f"cursor {cursor!r} after {len(seen) + 1} pages",
+                found=f"cursor {cursor!r} after {number} pages",
                 advice="narrow the query",
             )
         seen.add(cursor)
@@ -85,10 +106,3 @@ def rows(api: ApiClient, url_path: str, params: QueryParams) -> Iterator[Any]:
     for page in pages(api, url_path, params):
         data = fields.mapping(page, f"GET {url_path}").get("data")
         yield from fields.items(data, f"field 'data' of GET {url_path}")
-
-
-def remember(known: OrderedDict[K, V], key: K, value: V) -> None:
-    """Keep an answer that never changes, instead of the oldest where there are enough."""
-    known[key] = value
-    if len(known) > REMEMBERED:
-        known.popitem(last=False)

@@ -7,32 +7,28 @@ transactions: it tells each SDK to send none for a day. Trace ids are among its 
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
-from pytest_obsstack.clients.sentry.api import MAX_PAGES, path, remember
+from pytest_obsstack.clients.http import HttpOptions
+from pytest_obsstack.clients.sentry.api import pages, path
 from pytest_obsstack.clients.sentry.bugsink_models import (
     parse_bugsink_event,
     parse_bugsink_issue,
     parse_bugsink_release,
     parse_bugsink_tags,
 )
+from pytest_obsstack.clients.sentry.connection import TrackerConnection
+from pytest_obsstack.clients.sentry.errors_alone import ErrorsAlone
 from pytest_obsstack.clients.sentry.event import Event
-from pytest_obsstack.clients.sentry.explore import SpanRow
 from pytest_obsstack.clients.sentry.issue import (
-    Attachment,
     Issue,
     IssueStatus,
-    Outcome,
     Release,
     Tag,
     TagValue,
@@ -40,31 +36,18 @@ from pytest_obsstack.clients.sentry.issue import (
     id_of,
 )
 from pytest_obsstack.clients.sentry.listing import newest_until
+from pytest_obsstack.clients.sentry.remembered import Remembered
 from pytest_obsstack.clients.sentry.search import checked
-from pytest_obsstack.clients.sentry.tracker import (
-    Ordering,
-    TrackerTraits,
-    not_shown,
-    oldest_first,
-)
+from pytest_obsstack.clients.sentry.tracker import not_shown, oldest_first
+from pytest_obsstack.clients.sentry.traits import BUGSINK
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import ObsstackError
 
-PRODUCT = "Bugsink"
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 API_PATH = "/api/canonical/0"
-BUGSINK = TrackerTraits(
-    PRODUCT,
-    frozenset({"issues", "tags", "breadcrumbs", "releases", "ui"}),
-    Ordering(
-        unproven="Bugsink takes no transactions, and several workers digest its errors, so nothing "
-        "that it shows proves that no error will follow",
-        instead="assert absence and exact numbers on a tracker that can prove them (--obs-use "
-        "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
-    ),
-    counts_outcomes=False,
-    usual_loss="by default it takes 1000 events in 5 minutes",
-)
 
 _STATES = ("open", "unresolved", "resolved", "muted")
 _SENTRYS_OWN_KEYS = (
@@ -85,72 +68,44 @@ _ADVICE = {
 }
 
 
-class BugsinkClient:
+class BugsinkClient(ErrorsAlone):
     """Bugsink's API for one project, that of the endpoint.
 
     See ``Tracker`` for what the methods give, and for the errors.
     """
 
+    traits = BUGSINK
+
     def __init__(
-        self,
-        endpoint: SentryEndpoint,
-        *,
-        writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        self, endpoint: SentryEndpoint, *, writable: bool = True, **options: Unpack[HttpOptions]
     ) -> None:
         self.endpoint = endpoint
-        token = endpoint.token
-        settings: dict[str, Any] = {
-            "secrets": (token, endpoint.admin_password),
-            "writable": writable,
-            "timeout_s": timeout_s,
-            "max_rate_limit_wait_s": max_rate_limit_wait_s,
-            "transport": transport,
-            "sleep": sleep,
-        }
-        url = endpoint.url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._api = ApiClient(
-            PRODUCT, f"{url}{API_PATH}", headers=headers, advice=_ADVICE, **settings
+        self._connection = TrackerConnection(
+            endpoint, BUGSINK.product, API_PATH, advice=_ADVICE, writable=writable, **options
         )
-        self._web = ApiClient(PRODUCT, url, **settings)
+        self._api = self._connection.api
         self._project: Raw | None = None
-        # Neither ever changes: an event by Bugsink's own id, and that id by the SDK's.
-        self._events: OrderedDict[str, Event] = OrderedDict()
-        self._own_ids: OrderedDict[str, str] = OrderedDict()
-
-    @property
-    def traits(self) -> TrackerTraits:
-        return BUGSINK
+        # The same events, by Bugsink's own id and by the SDK's.
+        self._by_own_id: Remembered[str, Event] = Remembered()
+        self._by_event_id: Remembered[str, Event] = Remembered()
 
     def close(self) -> None:
-        self._api.close()
-        self._web.close()
+        self._connection.close()
 
     @property
     def url(self) -> str:
-        return self._web.url
+        return self._connection.url
 
     @property
     def project(self) -> str:
         """The project's slug; ``ObsstackError`` where the endpoint has none."""
-        if self.endpoint.project is None:
-            raise ObsstackError(
-                "This call needs to know Bugsink's project.",
-                expected="an endpoint with `project`",
-                found=f"only the URL {self.url}",
-                advice="give the project's slug",
-            )
-        return self.endpoint.project
+        return self._connection.project
 
     def health(self) -> None:
-        self._web.get("/health/ready")
+        self._connection.web.get("/health/ready")
 
     def version(self) -> str | None:
-        schema = self._web.get_json(f"{API_PATH}/schema/", {"format": "json"})
+        schema = self._connection.web.get_json(f"{API_PATH}/schema/", {"format": "json"})
         info = fields.optional_mapping(fields.mapping(schema, "the API's description"), "info")
         return fields.optional_text(info, "version")
 
@@ -161,7 +116,7 @@ class BugsinkClient:
 
     def get(self, url_path: str, **params: Any) -> Any:
         """The parsed JSON of any path of the API: for what this client has no method for."""
-        return self._api.get_json("/" + url_path.lstrip("/"), params)
+        return self._connection.get(url_path, params)
 
     # Teams and projects
 
@@ -202,7 +157,7 @@ class BugsinkClient:
         if prefix == "is" and state in _STATES:
             params["state"] = state
         else:
-            params["q"] = checked(PRODUCT, query, refused_keys=_SENTRYS_OWN_KEYS) or None
+            params["q"] = checked(BUGSINK.product, query, refused_keys=_SENTRYS_OWN_KEYS) or None
         found = self._listed(path("issues"), {**params, "order": "desc"})
         return tuple(
             parse_bugsink_issue(
@@ -249,7 +204,7 @@ class BugsinkClient:
             if users is None:
                 return ()
             if ids is None or ids.total != users.total:
-                raise not_shown(PRODUCT, "users without an id")
+                raise not_shown(BUGSINK.product, "users without an id")
             return as_user_tag(ids).top_values
         found = self._listed(path("issues", id_of(issue), "tags"), {"key": key})
         return tuple(
@@ -259,31 +214,16 @@ class BugsinkClient:
     # Events
 
     def event(self, event_id: str) -> Event:
-        own_id = self._own_ids.get(event_id)
-        if own_id is not None and own_id in self._events:
-            return self._events[own_id]
-        params = {"project": self._project_id(), "event_id": event_id}
-        return self._known(self._api.get_json(path("events", "lookup"), params))
+        def ask() -> Event:
+            params = {"project": self._project_id(), "event_id": event_id}
+            event = parse_bugsink_event(self._api.get_json(path("events", "lookup"), params))
+            self._by_own_id.put(fields.text(event.raw, "id"), event)
+            return event
+
+        return self._by_event_id.get(event_id, ask)
 
     def event_json(self, event_id: str, *, project: str | None = None) -> Raw:  # noqa: ARG002
         return fields.optional_mapping(self.event(event_id).raw, "data")
-
-    def attachments(
-        self,
-        event_id: str,  # noqa: ARG002 - keeps none
-        *,
-        project: str | None = None,  # noqa: ARG002
-    ) -> tuple[Attachment, ...]:
-        return ()
-
-    def attachment_content(
-        self,
-        event_id: str,  # noqa: ARG002
-        attachment_id: str,  # noqa: ARG002
-        *,
-        project: str | None = None,  # noqa: ARG002
-    ) -> bytes:
-        raise not_shown(PRODUCT, "attachments")
 
     # Traces
 
@@ -300,7 +240,7 @@ class BugsinkClient:
             "order": "desc",
         }
         issues = newest_until(
-            PRODUCT,
+            BUGSINK.product,
             self._listed(path("issues"), params),
             lambda issue: fields.optional_time(issue, "last_seen"),
             since_s=since_s,
@@ -317,7 +257,7 @@ class BugsinkClient:
         self, issue_id: str, trace_id: str, since_s: float | None
     ) -> Iterator[Event]:
         rows = newest_until(
-            PRODUCT,
+            BUGSINK.product,
             self._listed(path("events"), {"issue": issue_id, "q": f"trace:{trace_id}"}),
             lambda row: fields.optional_time(row, "ingested_at"),
             since_s=since_s,
@@ -327,10 +267,7 @@ class BugsinkClient:
             yield self._body(fields.text(row, "id"))
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "transactions", "transactions")
-
-    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "spans", "tracker_spans")
+        raise not_shown(BUGSINK.product, "transactions", "transactions")
 
     # Releases and outcomes
 
@@ -341,9 +278,6 @@ class BugsinkClient:
 
     def release(self, version: str) -> Release | None:
         return next((r for r in self.releases(version) if r.version == version), None)
-
-    def outcomes(self) -> tuple[Outcome, ...]:
-        raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
 
     def _project_id(self) -> str:
         wanted = self.project
@@ -364,39 +298,26 @@ class BugsinkClient:
         return fields.text(self._project, "id")
 
     def _body(self, own_id: str) -> Event:
-        known = self._events.get(own_id)
-        return self._known(self._api.get_json(path("events", own_id))) if known is None else known
+        def ask() -> Event:
+            event = parse_bugsink_event(self._api.get_json(path("events", own_id)))
+            self._by_event_id.put(event.event_id, event)
+            return event
 
-    def _known(self, raw: Any) -> Event:
-        event = parse_bugsink_event(raw)
-        own_id = fields.text(event.raw, "id")
-        remember(self._events, own_id, event)
-        remember(self._own_ids, event.event_id, own_id)
-        return event
+        return self._by_own_id.get(own_id, ask)
 
     def _listed(self, url_path: str, params: Raw | None = None) -> Iterator[Raw]:
         """The objects of a list, over all its pages, fetched as they are asked for."""
-        cursor: str | None = None
-        seen: set[str | None] = set()
-        while cursor not in seen and len(seen) < MAX_PAGES:
-            seen.add(cursor)
-            page = fields.mapping(
-                self._api.get_json(url_path, {**(params or {}), "cursor": cursor}),
-                f"GET {url_path}",
-            )
-            yield from fields.optional_mappings(page, "results", "a result")
-            following = fields.optional_text(page, "next")
-            if following is None:
-                return
-            # By the address under which Bugsink believes to be reached, which may be another one.
-            cursor = httpx.QueryParams(urlsplit(following).query).get("cursor")
-        raise ObsstackError(
-            f"Bugsink pages without an end: GET {url_path}.",
-            expected=f"a new cursor on each of at most {MAX_PAGES} pages",
-            found=f"cursor {cursor!r} after {len(seen)} pages",
-            advice="narrow the query",
-        )
+        for page in pages(self._api, url_path, params or {}, _following):
+            results = fields.mapping(page, f"GET {url_path}")
+            yield from fields.optional_mappings(results, "results", "a result")
 
     def _post(self, url_path: str, body: Raw) -> Raw:
-        answer = self._api.json_of(self._api.request("POST", url_path, json=dict(body)))
-        return fields.mapping(answer, f"POST {url_path}")
+        return fields.mapping(self._api.send_json("POST", url_path, body), f"POST {url_path}")
+
+
+def _following(response: httpx.Response, page: Any) -> str | None:  # noqa: ARG001 - see ``pages``
+    """The cursor of the next page, whose address is in the answer itself."""
+    address = fields.optional_text(page, "next")
+    # That under which Bugsink believes to be reached, which may be another one. One without a
+    # cursor is asked for all the same: what is on that page must not pass for absent.
+    return None if address is None else httpx.URL(address).params.get("cursor", "")

@@ -6,29 +6,20 @@ their own; ``tracker.Tracker`` is what all have in common.
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import islice
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
-from pytest_obsstack.clients.sentry import explore
+from pytest_obsstack.clients.http import HttpOptions
 from pytest_obsstack.clients.sentry.accounts import SentryAccounts
 from pytest_obsstack.clients.sentry.alerts import SentryAlerts
-from pytest_obsstack.clients.sentry.api import (
-    MAX_PAGE_SIZE,
-    is_missing,
-    listed,
-    path,
-    remember,
-    rows,
-)
+from pytest_obsstack.clients.sentry.api import MAX_PAGE_SIZE, if_there, listed
+from pytest_obsstack.clients.sentry.connection import TrackerConnection
 from pytest_obsstack.clients.sentry.event import Event, parse_event
+from pytest_obsstack.clients.sentry.explore import LogRow, SpanRow
+from pytest_obsstack.clients.sentry.explore_queries import ExploreQueries
 from pytest_obsstack.clients.sentry.issue import (
     Attachment,
     Issue,
@@ -45,10 +36,14 @@ from pytest_obsstack.clients.sentry.issue import (
     parse_tag,
     parse_tag_value,
 )
-from pytest_obsstack.clients.sentry.tracker import SENTRY, TrackerTraits
+from pytest_obsstack.clients.sentry.remembered import Remembered
+from pytest_obsstack.clients.sentry.traits import SENTRY, TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent, parse_transaction
 from pytest_obsstack.endpoints import SentryEndpoint
-from pytest_obsstack.errors import BackendRefused, ObsstackError
+from pytest_obsstack.errors import ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _ADVICE = {
     401: "give a valid auth token of this Sentry server",
@@ -67,74 +62,54 @@ class SentryClient:
     """
 
     def __init__(
-        self,
-        endpoint: SentryEndpoint,
-        *,
-        writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        self, endpoint: SentryEndpoint, *, writable: bool = True, **options: Unpack[HttpOptions]
     ) -> None:
         self.endpoint = endpoint
-        token = endpoint.token
-        settings: dict[str, Any] = {
-            "secrets": (token, endpoint.admin_password),
-            "writable": writable,
-            "timeout_s": timeout_s,
-            "max_rate_limit_wait_s": max_rate_limit_wait_s,
-            "transport": transport,
-            "sleep": sleep,
-        }
-        url = endpoint.url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._api = ApiClient("Sentry", f"{url}/api/0", headers=headers, advice=_ADVICE, **settings)
-        # Health and version lie outside /api/0 and take no token.
-        self._web = ApiClient("Sentry", url, **settings)
+        self._connection = TrackerConnection(
+            endpoint, SENTRY.product, "/api/0", advice=_ADVICE, writable=writable, **options
+        )
+        self._api = self._connection.api
+        self._org = self._connection.in_organization
         self.accounts = SentryAccounts(self._api)
-        self.alerts = SentryAlerts(self._api, lambda: self.organization, lambda: self.project)
+        self.alerts = SentryAlerts(self._connection)
+        self._explore = ExploreQueries(self._connection)
         self._project_id: str | None = None
-        # Neither ever changes: events by project and id, attributes by trace and span or log.
-        self._events: OrderedDict[tuple[str, str], Raw] = OrderedDict()
-        self._items: OrderedDict[tuple[str, str], Raw] = OrderedDict()
+        # By project and id.
+        self._events: Remembered[tuple[str, str], Raw] = Remembered()
 
     @property
     def traits(self) -> TrackerTraits:
         return SENTRY
 
     def close(self) -> None:
-        self._api.close()
-        self._web.close()
+        self._connection.close()
 
     @property
     def url(self) -> str:
         """Base URL without ``/api/0``."""
-        return self._web.url
+        return self._connection.url
 
     @property
     def organization(self) -> str:
         """The organisation's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.organization, "organization")
+        return self._connection.organization
 
     @property
     def project(self) -> str:
         """The project's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.project, "project")
+        return self._connection.project
 
     # The server itself
 
     def health(self) -> None:
         """Returns when the server says that it is healthy; else ``BackendUnavailable``."""
-        self._web.get("/_health/")
+        self._connection.web.get("/_health/")
 
     def version(self) -> str | None:
         """The server's version; ``None`` where it does not tell."""
-        try:
-            answer = self._web.get_json("/api/client-config/")
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
+        answer = if_there(lambda: self._connection.web.get_json("/api/client-config/"))
+        if answer is None:
+            return None
         config = fields.mapping(answer, "the client configuration")
         return fields.optional_text(fields.optional_mapping(config, "version"), "current")
 
@@ -145,7 +120,7 @@ class SentryClient:
 
     def get(self, url_path: str, **params: Any) -> Any:
         """The parsed JSON of any path below ``/api/0``: for what this client has no method for."""
-        return self._api.get_json("/" + url_path.lstrip("/"), params)
+        return self._connection.get(url_path, params)
 
     # Issues
 
@@ -186,8 +161,7 @@ class SentryClient:
     def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
         """Resolve, ignore or reopen an issue."""
         url_path = self._org("issues", id_of(issue))
-        response = self._api.request("PUT", url_path, json={"status": status})
-        return parse_issue(self._api.json_of(response))
+        return parse_issue(self._api.send_json("PUT", url_path, {"status": status}))
 
     def issue_events(self, issue: Issue | str, *, limit: int = MAX_PAGE_SIZE) -> tuple[Event, ...]:
         """The first ``limit`` events of an issue with their whole bodies, newest first."""
@@ -225,9 +199,7 @@ class SentryClient:
 
     def event_json(self, event_id: str, *, project: str | None = None) -> Raw:
         """The event's payload as Sentry stored it, with the client's own field names."""
-        url_path = path(
-            "projects", self.organization, project or self.project, "events", event_id, "json"
-        )
+        url_path = self._event_path(event_id, project, "json")
         return fields.mapping(self._api.get_json(url_path), "an event's JSON")
 
     def attachments(self, event_id: str, *, project: str | None = None) -> tuple[Attachment, ...]:
@@ -253,32 +225,24 @@ class SentryClient:
         An event that the index knows but whose body cannot be read yet is not among them: it has
         not arrived as a whole.
         """
-        found = self._trace_rows("errors", explore.ERROR_FIELDS, trace_id, "timestamp")
-        events = (self._event_if_there(row) for row in map(explore.parse_error_row, found))
+        found = self._explore.errors(trace_id)
+        events = (self._event_if_there(row.event_id, row.project) for row in found)
         return tuple(parse_event(raw) for raw in events if raw is not None)
 
-    def spans_of_trace(self, trace_id: str) -> tuple[explore.SpanRow, ...]:
+    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:
         """All spans of a trace, from transactions and from OTLP, by start time."""
-        found = self._trace_rows("spans", explore.SPAN_FIELDS, trace_id, "precise.start_ts")
-        return tuple(map(explore.parse_span_row, found))
+        return tuple(self._explore.spans(trace_id))
 
     def spans_by(self, attribute: str, query: str) -> tuple[Raw, ...]:
         """``attribute``, ``id`` and ``trace`` of all spans that Sentry's search ``query`` finds."""
-        params = {
-            "dataset": "spans",
-            "field": ["id", "trace", attribute],
-            "query": query,
-            "per_page": MAX_PAGE_SIZE,
-        }
-        found = rows(self._api, self._org("events"), params)
-        return tuple(fields.mapping(row, "a row of dataset 'spans'") for row in found)
+        return tuple(self._explore.spans_by(attribute, query))
 
-    def span_attributes(self, trace_id: str, row: explore.SpanRow) -> Raw:
+    def span_attributes(self, trace_id: str, row: SpanRow) -> Raw:
         """All attributes of a span of the trace, the sender's own included.
 
         Asks once for each span; ``BackendRefused`` where the server has no such endpoint.
         """
-        return self._item_attributes("spans", trace_id, row.span_id, row.project)
+        return self._explore.attributes("spans", trace_id, row.span_id, row.project)
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:
         """The transactions of a trace, by start time.
@@ -289,33 +253,18 @@ class SentryClient:
         found: list[TransactionEvent] = []
         for row in self.spans_of_trace(trace_id):
             if row.is_transaction and row.transaction_event_id is not None:
-                event = explore.ErrorRow(row.transaction_event_id, row.project, row.raw)
-                raw = self._event_if_there(event)
+                raw = self._event_if_there(row.transaction_event_id, row.project)
                 if raw is not None:
                     found.append(parse_transaction(raw))
         return tuple(found)
 
-    def logs_of_trace(self, trace_id: str) -> tuple[explore.LogRow, ...]:
+    def logs_of_trace(self, trace_id: str) -> tuple[LogRow, ...]:
         """The structured logs of a trace, oldest first."""
-        found = self._trace_rows("logs", explore.LOG_FIELDS, trace_id, "timestamp")
-        return tuple(map(explore.parse_log_row, found))
+        return tuple(self._explore.logs(trace_id))
 
-    def log_attributes(self, trace_id: str, row: explore.LogRow) -> Raw:
+    def log_attributes(self, trace_id: str, row: LogRow) -> Raw:
         """All attributes of a structured log of the trace, as ``span_attributes`` of a span."""
-        return self._item_attributes("logs", trace_id, row.log_id or "", row.project)
-
-    def _item_attributes(
-        self, item_type: str, trace_id: str, item_id: str, project: str | None
-    ) -> Raw:
-        key = (trace_id, item_id)
-        found = self._items.get(key)
-        if found is None:
-            own = project or self.project
-            url_path = path("projects", self.organization, own, "trace-items", item_id)
-            params = {"trace_id": trace_id, "item_type": item_type}
-            found = explore.parse_attributes(self._api.get_json(url_path, params))
-            remember(self._items, key, found)
-        return found
+        return self._explore.attributes("logs", trace_id, row.log_id or "", row.project)
 
     # Releases and outcomes
 
@@ -326,12 +275,8 @@ class SentryClient:
 
     def release(self, version: str) -> Release | None:
         """The release, or ``None``."""
-        try:
-            return parse_release(self._api.get_json(self._org("releases", version)))
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
+        url_path = self._org("releases", version)
+        return if_there(lambda: parse_release(self._api.get_json(url_path)))
 
     def outcomes(self, *, stats_period: str = "1d") -> tuple[Outcome, ...]:
         """How many of the project's items met which fate, by category.
@@ -348,42 +293,19 @@ class SentryClient:
         answer = fields.mapping(self._api.get_json(self._org("stats_v2"), params), "the statistics")
         return tuple(map(parse_outcome, fields.optional_items(answer, "groups")))
 
-    def _org(self, *segments: str) -> str:
-        return path("organizations", self.organization, *segments)
-
     def _event_path(self, event_id: str, project: str | None, *segments: str) -> str:
-        own = project or self.project
-        return path("projects", self.organization, own, "events", event_id, *segments)
-
-    def _trace_rows(
-        self, dataset: str, columns: tuple[str, ...], trace_id: str, sort: str
-    ) -> Iterator[Any]:
-        params = {
-            "dataset": dataset,
-            "field": list(columns),
-            "query": f"trace:{trace_id}",
-            "sort": sort,
-            "per_page": MAX_PAGE_SIZE,
-        }
-        return rows(self._api, self._org("events"), params)
+        return self._connection.in_project("events", event_id, *segments, project=project)
 
     def _event_raw(self, event_id: str, project: str | None) -> Raw:
-        key = (project or self.project, event_id)
-        raw = self._events.get(key)
-        if raw is None:
-            raw = fields.mapping(
+        return self._events.get(
+            (project or self.project, event_id),
+            lambda: fields.mapping(
                 self._api.get_json(self._event_path(event_id, project)), "an event"
-            )
-            remember(self._events, key, raw)
-        return raw
+            ),
+        )
 
-    def _event_if_there(self, row: explore.ErrorRow) -> Raw | None:
-        try:
-            return self._event_raw(row.event_id, row.project)
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
+    def _event_if_there(self, event_id: str, project: str | None) -> Raw | None:
+        return if_there(lambda: self._event_raw(event_id, project))
 
     def _numeric_project(self) -> str:
         # This endpoint alone takes no slug.
@@ -398,13 +320,3 @@ class SentryClient:
                 )
             self._project_id = project.id
         return self._project_id
-
-    def _required(self, value: str | None, name: str) -> str:
-        if value is None:
-            raise ObsstackError(
-                f"This call needs to know Sentry's {name}.",
-                expected=f"an endpoint with `{name}`",
-                found=f"only the URL {self.url}",
-                advice=f"give the {name}'s slug",
-            )
-        return value

@@ -9,27 +9,23 @@ level and transaction to another page, count no users and name no culprit.
 
 from __future__ import annotations
 
-import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import Any
-
-import httpx
+from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.clients import fields
 from pytest_obsstack.clients.fields import Raw
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import HttpOptions
 from pytest_obsstack.clients.sentry.accounts import SentryAccounts
-from pytest_obsstack.clients.sentry.api import is_missing, listed, path, remember
+from pytest_obsstack.clients.sentry.api import if_there, listed, path
+from pytest_obsstack.clients.sentry.connection import TrackerConnection
+from pytest_obsstack.clients.sentry.errors_alone import ErrorsAlone
 from pytest_obsstack.clients.sentry.event import Event, parse_event
-from pytest_obsstack.clients.sentry.explore import SpanRow
+from pytest_obsstack.clients.sentry.glitchtip_models import completed, trace_of, users_of
 from pytest_obsstack.clients.sentry.issue import (
-    Attachment,
     Issue,
     IssueStatus,
-    Outcome,
     Release,
     Tag,
     TagValue,
@@ -40,32 +36,16 @@ from pytest_obsstack.clients.sentry.issue import (
     parse_tag,
 )
 from pytest_obsstack.clients.sentry.listing import newest_until
-from pytest_obsstack.clients.sentry.payload import shown
+from pytest_obsstack.clients.sentry.remembered import Remembered
 from pytest_obsstack.clients.sentry.search import checked, trace_term
-from pytest_obsstack.clients.sentry.tracker import (
-    Ordering,
-    TrackerTraits,
-    not_shown,
-    oldest_first,
-)
+from pytest_obsstack.clients.sentry.tracker import not_shown, oldest_first
+from pytest_obsstack.clients.sentry.traits import GLITCHTIP
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.endpoints import SentryEndpoint
-from pytest_obsstack.errors import BackendRefused, ObsstackError
 
-PRODUCT = "GlitchTip"
-GLITCHTIP = TrackerTraits(
-    PRODUCT,
-    frozenset({"issues", "issue_status", "tags", "breadcrumbs", "releases", "accounts", "ui"}),
-    Ordering(
-        unproven="GlitchTip does not show transactions by trace, and its workers store errors and "
-        "transactions in batches of their own, so nothing that it shows proves that no error will "
-        "follow",
-        instead="assert absence and exact numbers on a tracker that can prove them (--obs-use "
-        "sentry=lite, or the URL of a Sentry); obs_requires('settled_errors') skips the test here",
-    ),
-    counts_outcomes=False,
-    usual_loss="after one request with a wrong key it refuses the whole project for 30 s",
-)
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 
 _PAGE_SIZE = 100
 _EVENTS_PAGE_SIZE = 20
@@ -87,69 +67,50 @@ _ADVICE = {
 }
 
 
-class GlitchTipClient:
+class GlitchTipClient(ErrorsAlone):
     """GlitchTip's API for one organisation and project, those of the endpoint.
 
     ``accounts`` sets up organisations, projects and keys. See ``Tracker`` for what the methods
     give, and for the errors.
     """
 
+    traits = GLITCHTIP
+
     def __init__(
-        self,
-        endpoint: SentryEndpoint,
-        *,
-        writable: bool = True,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        self, endpoint: SentryEndpoint, *, writable: bool = True, **options: Unpack[HttpOptions]
     ) -> None:
         self.endpoint = endpoint
-        token = endpoint.token
-        settings: dict[str, Any] = {
-            "secrets": (token, endpoint.admin_password),
-            "writable": writable,
-            "timeout_s": timeout_s,
-            "max_rate_limit_wait_s": max_rate_limit_wait_s,
-            "transport": transport,
-            "sleep": sleep,
-        }
-        url = endpoint.url.rstrip("/")
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        self._api = ApiClient(PRODUCT, f"{url}/api/0", headers=headers, advice=_ADVICE, **settings)
-        self._web = ApiClient(PRODUCT, url, **settings)
+        self._connection = TrackerConnection(
+            endpoint, GLITCHTIP.product, "/api/0", advice=_ADVICE, writable=writable, **options
+        )
+        self._api = self._connection.api
         self.accounts = SentryAccounts(self._api)
         # Neither ever changes: an event, and its page with what the others leave out.
-        self._events: OrderedDict[str, Event] = OrderedDict()
-        self._stored: OrderedDict[str, Raw] = OrderedDict()
-
-    @property
-    def traits(self) -> TrackerTraits:
-        return GLITCHTIP
+        self._events: Remembered[str, Event] = Remembered()
+        self._stored: Remembered[str, Raw] = Remembered()
 
     def close(self) -> None:
-        self._api.close()
-        self._web.close()
+        self._connection.close()
 
     @property
     def url(self) -> str:
-        return self._web.url
+        return self._connection.url
 
     @property
     def organization(self) -> str:
         """The organisation's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.organization, "organization")
+        return self._connection.organization
 
     @property
     def project(self) -> str:
         """The project's slug; ``ObsstackError`` where the endpoint has none."""
-        return self._required(self.endpoint.project, "project")
+        return self._connection.project
 
     def health(self) -> None:
-        self._web.get("/_health/")
+        self._connection.web.get("/_health/")
 
     def version(self) -> str | None:
-        settings = fields.mapping(self._web.get_json("/api/settings/"), "the settings")
+        settings = fields.mapping(self._connection.web.get_json("/api/settings/"), "the settings")
         return fields.optional_text(settings, "version")
 
     def issues_url(self, issue_id: str | None = None) -> str:
@@ -158,7 +119,7 @@ class GlitchTipClient:
 
     def get(self, url_path: str, **params: Any) -> Any:
         """The parsed JSON of any path below ``/api/0``: for what this client has no method for."""
-        return self._api.get_json("/" + url_path.lstrip("/"), params)
+        return self._connection.get(url_path, params)
 
     # Issues
 
@@ -179,19 +140,17 @@ class GlitchTipClient:
         if trace_id is not None:
             ids = dict.fromkeys(event.issue_id for event in self.events_of_trace(trace_id))
             return tuple(self.issue(issue_id) for issue_id in ids if issue_id)[:limit]
-        query = checked(PRODUCT, query, refused_keys=_SENTRYS_OWN_KEYS)
+        query = checked(GLITCHTIP.product, query, refused_keys=_SENTRYS_OWN_KEYS)
         params = {"query": query or None, "limit": min(limit, _PAGE_SIZE)}
-        found = listed(
-            self._api, path("projects", self.organization, self.project, "issues"), params
-        )
+        found = listed(self._api, self._connection.in_project("issues"), params)
         # Without the numbers of users: they take a request for each issue.
         issues = (replace(parse_issue(raw), user_count=None) for raw in found)
         return tuple(islice(issues, limit))
 
     def update_issue(self, issue: Issue | str, *, status: IssueStatus) -> Issue:
         """Resolve, ignore or reopen an issue."""
-        response = self._api.request("PUT", path("issues", id_of(issue)), json={"status": status})
-        return parse_issue(self._api.json_of(response))
+        url_path = path("issues", id_of(issue))
+        return parse_issue(self._api.send_json("PUT", url_path, {"status": status}))
 
     def issue_events(self, issue: Issue | str, *, limit: int = _PAGE_SIZE) -> tuple[Event, ...]:
         # The list has other field names throughout, so only the ids are taken from it.
@@ -214,9 +173,9 @@ class GlitchTipClient:
         """All values of a tag; ``user`` is made of ``user.id``, where each event has one."""
         if key == "user":
             raw = self._api.get_json(path("issues", id_of(issue)))
-            users = _users(parse_issue(raw), self.tags(issue))
+            users = users_of(parse_issue(raw), self.tags(issue))
             if users is None:
-                raise not_shown(PRODUCT, "users without an id")
+                raise not_shown(GLITCHTIP.product, "users without an id")
             return as_user_tag(users).top_values
         found = self._api.get_json(path("issues", id_of(issue), "tags"), {"key": key})
         tags = map(parse_tag, fields.items(found, "the issue's tags"))
@@ -225,40 +184,20 @@ class GlitchTipClient:
     # Events
 
     def event(self, event_id: str) -> Event:
-        known = self._events.get(event_id)
-        if known is not None:
-            return known
-        found = self._api.get_json(
-            path("projects", self.organization, self.project, "events", event_id)
+        url_path = self._connection.in_project("events", event_id)
+        return self._events.get(
+            event_id, lambda: self._completed(parse_event(self._api.get_json(url_path)))
         )
-        return self._whole(parse_event(found))
 
     def event_json(self, event_id: str, *, project: str | None = None) -> Raw:  # noqa: ARG002
         return self._stored_of(self.event(event_id))
-
-    def attachments(
-        self,
-        event_id: str,  # noqa: ARG002 - keeps none
-        *,
-        project: str | None = None,  # noqa: ARG002
-    ) -> tuple[Attachment, ...]:
-        return ()
-
-    def attachment_content(
-        self,
-        event_id: str,  # noqa: ARG002
-        attachment_id: str,  # noqa: ARG002
-        *,
-        project: str | None = None,  # noqa: ARG002
-    ) -> bytes:
-        raise not_shown(PRODUCT, "attachments")
 
     # Traces
 
     def events_of_trace(self, trace_id: str, *, since_s: float | None = None) -> tuple[Event, ...]:
         """Lists the project's events since then and looks into each; see ``newest_until``."""
         newest = newest_until(
-            PRODUCT,
+            GLITCHTIP.product,
             self._listed_events(),
             lambda raw: fields.optional_time(raw, "dateReceived"),
             since_s=since_s,
@@ -266,105 +205,44 @@ class GlitchTipClient:
         )
         # Most are those of other tests: only what is this trace's is read in full.
         return oldest_first(
-            self._whole(parse_event(raw)) for raw in newest if _trace_of(raw) == trace_id
+            self._whole(parse_event(raw)) for raw in newest if trace_of(raw) == trace_id
         )
 
     def transactions_of_trace(self, trace_id: str) -> tuple[TransactionEvent, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "transactions by trace", "transactions")
-
-    def spans_of_trace(self, trace_id: str) -> tuple[SpanRow, ...]:  # noqa: ARG002
-        raise not_shown(PRODUCT, "spans", "tracker_spans")
+        raise not_shown(GLITCHTIP.product, "transactions by trace", "transactions")
 
     # Releases and outcomes
 
     def releases(self, query: str | None = None) -> tuple[Release, ...]:
-        found = map(
-            parse_release,
-            listed(self._api, path("organizations", self.organization, "releases")),
-        )
+        found = map(parse_release, listed(self._api, self._connection.in_organization("releases")))
         # It takes the parameter and does not look at it.
         return tuple(release for release in found if query is None or query in release.version)
 
     def release(self, version: str) -> Release | None:
-        try:
-            return parse_release(
-                self._api.get_json(path("organizations", self.organization, "releases", version))
-            )
-        except BackendRefused as refused:
-            if is_missing(refused):
-                return None
-            raise
-
-    def outcomes(self) -> tuple[Outcome, ...]:
-        raise not_shown(PRODUCT, "what it refused or what an SDK dropped")
+        url_path = self._connection.in_organization("releases", version)
+        return if_there(lambda: parse_release(self._api.get_json(url_path)))
 
     def _user_count(self, issue: Issue) -> int | None:
-        users = _users(issue, self.tags(issue))
+        users = users_of(issue, self.tags(issue))
         return None if users is None else users.unique
 
     def _listed_events(self) -> Iterator[Raw]:
         """The project's events with their bodies, the last received first."""
-        url_path = path("projects", self.organization, self.project, "events")
+        url_path = self._connection.in_project("events")
         for raw in listed(self._api, url_path, {"limit": _EVENTS_PAGE_SIZE}):
             yield fields.mapping(raw, "an event")
 
     def _whole(self, event: Event) -> Event:
-        """The event with what only its JSON page has; asked for once."""
-        known = self._events.get(event.event_id)
-        if known is None:
-            stored = self._stored_of(event)
-            known = replace(
-                event,
-                # As the SDK sent them: the other pages have shapes of their own for frames.
-                exceptions=parse_event(
-                    shown(
-                        {"event_id": event.event_id, "exception": stored.get("exception")},
-                        issue_id=event.issue_id or "",
-                        project_id=event.project_id or "",
-                    )
-                ).exceptions,
-                # Of an exception it repeats the title; Sentry tells a logged text alone.
-                message=None if event.exceptions else event.message,
-                level=fields.optional_text(stored, "level"),
-                # Of the same moment, but to the microsecond.
-                date=fields.optional_time(stored, "timestamp") or event.date,
-                transaction=fields.optional_text(stored, "transaction"),
-                hashes=tuple(str(part) for part in fields.optional_items(stored, "hashes")),
-            )
-            remember(self._events, event.event_id, known)
-        return known
+        return self._events.get(event.event_id, lambda: self._completed(event))
+
+    def _completed(self, event: Event) -> Event:
+        return completed(event, self._stored_of(event))
 
     def _stored_of(self, event: Event) -> Raw:
-        stored = self._stored.get(event.event_id)
-        if stored is None:
-            url_path = path(
-                *("organizations", self.organization, "issues", event.issue_id or ""),
-                *("events", event.event_id, "json"),
-            )
-            stored = fields.mapping(self._api.get_json(url_path), "an event's JSON")
-            remember(self._stored, event.event_id, stored)
-        return stored
-
-    def _required(self, value: str | None, name: str) -> str:
-        if value is None:
-            raise ObsstackError(
-                f"This call needs to know GlitchTip's {name}.",
-                expected=f"an endpoint with `{name}`",
-                found=f"only the URL {self.url}",
-                advice=f"give the {name}'s slug",
-            )
-        return value
-
-
-def _trace_of(raw: Raw) -> str | None:
-    trace = fields.optional_mapping(fields.optional_mapping(raw, "contexts"), "trace")
-    return fields.optional_text(trace, "trace_id")
-
-
-def _users(issue: Issue, tags: Iterable[Tag]) -> Tag | None:
-    """The ids of the issue's users, if each of its events has one.
-
-    GlitchTip itself always counts 0, and users without an id, who count in Sentry, leave no tag.
-    """
-    ids = next((tag for tag in tags if tag.key == "user.id"), None)
-    return ids if ids is not None and ids.total == issue.count else None
+        url_path = self._connection.in_organization(
+            "issues", event.issue_id or "", "events", event.event_id, "json"
+        )
+        return self._stored.get(
+            event.event_id,
+            lambda: fields.mapping(self._api.get_json(url_path), "an event's JSON"),
+        )

@@ -1,4 +1,4 @@
-"""What expectations need of an error tracker, and what each tracker says of itself.
+"""What expectations need of an error tracker.
 
 ``SentryClient`` speaks to Sentry and to the embedded server, ``GlitchTipClient`` and
 ``BugsinkClient`` to those two; ``open_tracker`` makes the one that fits an endpoint.
@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from pytest_obsstack.clients.fields import Raw
@@ -22,53 +21,9 @@ from pytest_obsstack.clients.sentry.issue import (
     Tag,
     TagValue,
 )
+from pytest_obsstack.clients.sentry.traits import TrackerTraits
 from pytest_obsstack.clients.sentry.transaction import TransactionEvent
 from pytest_obsstack.errors import ObsstackError
-
-
-@dataclass(frozen=True)
-class Ordering:
-    """Whether something that the tracker shows proves that all errors of a request are there."""
-
-    unproven: str | None = None
-    """Why nothing proves it; ``None`` where a request's own transaction does: it is shown only
-    after the errors that the app sent before it."""
-    instead: str | None = None
-    """What to do where it is not proven."""
-
-    @property
-    def settles_errors(self) -> bool:
-        return self.unproven is None
-
-
-@dataclass(frozen=True)
-class TrackerTraits:
-    """What a kind of tracker can show."""
-
-    product: str
-    """Its name in messages."""
-    capabilities: frozenset[str]
-    """Names of what it can show, as ``obs_requires`` takes them."""
-    ordering: Ordering
-    counts_outcomes: bool
-    """Whether it tells what it refused and what the SDKs dropped."""
-    usual_loss: str = ""
-    """Why it may have refused events, where it does not tell."""
-    keeps_logs: bool = False
-    """Whether it keeps the structured logs of its SDKs."""
-
-
-KEEPS_ORDER = Ordering()
-
-_SHOWN_BY_SENTRY = (
-    *("issues", "issue_status", "settled_errors", "tags", "breadcrumbs", "transactions"),
-    *("spans", "tracker_spans", "otlp_traces", "releases", "accounts", "alerts", "ui"),
-)
-
-SENTRY = TrackerTraits(
-    "Sentry", frozenset(_SHOWN_BY_SENTRY), KEEPS_ORDER, counts_outcomes=True, keeps_logs=True
-)
-"""Sentry itself, and the embedded server, as a process or as the image ``lite``."""
 
 
 class Tracker(Protocol):

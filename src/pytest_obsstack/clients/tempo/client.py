@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
-
-import httpx
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.clients import fields
-from pytest_obsstack.clients.http import DEFAULT_TIMEOUT_S, MAX_RATE_LIMIT_WAIT_S, ApiClient
+from pytest_obsstack.clients.http import ApiClient, HttpOptions
 from pytest_obsstack.clients.spans import Span
 from pytest_obsstack.clients.tempo.models import (
     FoundTrace,
@@ -21,6 +19,9 @@ from pytest_obsstack.clients.tempo.models import (
 )
 from pytest_obsstack.endpoints import TempoEndpoint
 from pytest_obsstack.errors import BackendRefused, ObsstackError
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 _ADVICE = {400: "correct the trace id, the TraceQL or the tags"}
 _BARE = frozenset('= "\\')
@@ -39,15 +40,7 @@ class TempoClient:
 
     store_name = "Tempo"
 
-    def __init__(
-        self,
-        endpoint: TempoEndpoint,
-        *,
-        timeout_s: float = DEFAULT_TIMEOUT_S,
-        max_rate_limit_wait_s: float = MAX_RATE_LIMIT_WAIT_S,
-        transport: httpx.BaseTransport | None = None,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
+    def __init__(self, endpoint: TempoEndpoint, **options: Unpack[HttpOptions]) -> None:
         self.endpoint = endpoint
         self._known_to_be_tempo = False
         self._api = ApiClient(
@@ -56,10 +49,7 @@ class TempoClient:
             headers=endpoint.headers,
             advice=_ADVICE,
             writable=False,
-            timeout_s=timeout_s,
-            max_rate_limit_wait_s=max_rate_limit_wait_s,
-            transport=transport,
-            sleep=sleep,
+            **options,
         )
 
     def close(self) -> None:

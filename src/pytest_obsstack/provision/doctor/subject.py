@@ -14,6 +14,7 @@ import httpx
 
 from pytest_obsstack.clients.collector import CollectorClient
 from pytest_obsstack.clients.grafana.client import GrafanaClient
+from pytest_obsstack.clients.http import HttpOptions
 from pytest_obsstack.clients.loki.client import LokiClient
 from pytest_obsstack.clients.prometheus.client import PrometheusClient
 from pytest_obsstack.clients.sentry.open import open_tracker
@@ -250,7 +251,7 @@ class Subject:
         return endpoint
 
     @property
-    def _options(self) -> dict[str, Any]:
+    def _options(self) -> HttpOptions:
         # A diagnosis says that it was limited; it does not wait a minute for that to end.
         return {"transport": self.transport, "max_rate_limit_wait_s": self.timeout_s}
 

@@ -128,6 +128,12 @@ def test_discarded_lines_by_reason() -> None:
     assert loki.discarded() == {"line_too_long": 5, "rate_limited": 1_000_000}
 
 
+def test_another_page_in_place_of_the_metrics_is_not_nothing_discarded() -> None:
+    loki, _ = client({"GET /metrics": "<html>Log in</html>"})
+    with pytest.raises(ObsstackError, match="expected  the Prometheus text format"):
+        loki.discarded()
+
+
 def test_no_streams_are_no_entries() -> None:
     loki, _ = client({QUERY_RANGE: streams()})
     assert loki.lines_of_trace(TRACE, since_ns=0) == ()

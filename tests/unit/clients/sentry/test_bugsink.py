@@ -141,6 +141,13 @@ def test_pages_without_an_end_are_an_error() -> None:
         bugsink.issues()
 
 
+def test_a_next_page_without_a_cursor_is_not_the_end() -> None:
+    page = {"next": "http://bugsink/api/canonical/0/issues/?sort=x", "results": []}
+    bugsink, _ = client({ISSUES: page})
+    with pytest.raises(ObsstackError, match=r"^Bugsink pages without an end: GET /issues/"):
+        bugsink.issues()
+
+
 def test_an_issue_has_level_release_and_users_of_its_events_and_tags() -> None:
     latest = body("e-9", "9" * 32, level="fatal", release="shop@2")
     bugsink, _ = client(

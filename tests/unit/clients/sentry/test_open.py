@@ -5,7 +5,8 @@ import pytest
 from pytest_obsstack.clients.sentry.bugsink import BugsinkClient
 from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.clients.sentry.glitchtip import GlitchTipClient
-from pytest_obsstack.clients.sentry.open import open_tracker, traits_of
+from pytest_obsstack.clients.sentry.open import open_tracker
+from pytest_obsstack.clients.sentry.traits import traits_of
 from pytest_obsstack.endpoints import SentryEndpoint, TrackerFlavour
 from pytest_obsstack.providers.capabilities import unknown
 
