@@ -1,8 +1,8 @@
-"""Whether the suite is green each time: many runs, in random order, with more workers than cores."""
+"""Whether the suite is green each time: runs in random order, with more workers than cores."""
 
 from __future__ import annotations
 
-import random
+import secrets
 import subprocess
 import sys
 
@@ -13,10 +13,10 @@ WORKERS = 4
 
 
 def failed_runs(runs: int) -> Result:
-    """How many of so many runs in a row have failed; those are shown, with the seed of the order."""
+    """How many of so many runs in a row have failed; each is shown, with the seed of its order."""
     failed = 0
     for number in range(runs):
-        seed = random.randrange(1_000_000)
+        seed = secrets.randbelow(1_000_000)
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "-m", "e2e", "tests/e2e", "-q"),
