@@ -12,6 +12,7 @@ from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import Engine
 from pytest_obsstack.providers.compose.project import LABEL
 from pytest_obsstack.providers.compose.removal import PROJECT_LABEL
+from pytest_obsstack.providers.guard import exists
 
 _KINDS = ("container", "network", "volume")
 _BY_HAND = "by-hand"
@@ -37,7 +38,7 @@ class Leftover:
         if self.kept or not pid.isdecimal():
             return None
         # What runs on another machine that uses this engine cannot be told.
-        if host != socket.gethostname() or _exists(int(pid)):
+        if host != socket.gethostname() or exists(int(pid)):
             return f"a run still uses it, process {pid} on {host}"
         return None
 
@@ -96,13 +97,3 @@ def _nothing(engine: Engine, project: str = "") -> Compose:
     return Compose(
         engine.words, engine.client, project, (), (), (), folder=os.sep, directory=os.sep
     )
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
