@@ -89,7 +89,7 @@ def up(
 
     OBS_COMPOSE_COMMAND, OBS_START_TIMEOUT and OBS_SENTRY_… count as they do for pytest.
     """
-    from pytest_obsstack.providers.app import simple_app
+    from pytest_obsstack.providers.app_spec import simple_app
     from pytest_obsstack.provision.ending import end_stack
     from pytest_obsstack.provision.kept_containers import app_runs
     from pytest_obsstack.provision.run import Run

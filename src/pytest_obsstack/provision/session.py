@@ -14,7 +14,8 @@ from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.options import Options, is_url
 from pytest_obsstack.providers import attach
-from pytest_obsstack.providers.app import AppProcess, AppSpec
+from pytest_obsstack.providers.app import AppProcess
+from pytest_obsstack.providers.app_spec import AppSpec
 from pytest_obsstack.providers.compose.project import DEFAULT_TRACKER
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.locks import one_at_a_time

@@ -16,8 +16,8 @@ import pytest
 
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.providers import embedded as module
-from pytest_obsstack.providers.app import free_port
 from pytest_obsstack.providers.embedded import EmbeddedControl, start_embedded
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.process import ManagedProcess
 from pytest_obsstack.providers.state import Control, StackState
 from tests.unit.providers.support import alive, eventually, pid_in

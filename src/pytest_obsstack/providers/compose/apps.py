@@ -15,18 +15,14 @@ from typing import Any
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.providers.app import (
-    AppProcess,
-    AppSpec,
-    free_port,
-    told_variables,
-    wait_ready,
-)
+from pytest_obsstack.providers.app import AppProcess, told_variables, wait_ready
+from pytest_obsstack.providers.app_spec import AppSpec
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, reason
 from pytest_obsstack.providers.compose.failures import container_log, start_failure
 from pytest_obsstack.providers.compose.launch import PORT_CHOICES, PortsTaken, start
 from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.compose.project import LABEL, write_variables
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.state import RunningApp, write_private
 
 _STOP_GRACE_S = 5
