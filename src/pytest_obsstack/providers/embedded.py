@@ -221,6 +221,10 @@ class EmbeddedControl:
     def start(self, product: str) -> None:
         self._call("POST", f"/products/{product}/start")
 
+    def restart(self, product: str) -> None:
+        self.stop(product)
+        self.start(product)
+
     def set_faults(self, product: str, rules: Sequence[Mapping[str, Any]]) -> None:
         """Replace the product's fault rules; an empty list heals it."""
         self._call("PUT", f"/products/{product}/faults", json=list(rules))
