@@ -68,7 +68,7 @@ def images_of(compose: Compose) -> dict[str, dict[str, str]]:
 
 
 def products_of(project: Project, images: Images, options: Options) -> dict[str, ProductState]:
-    images = {**images_of(project.compose), **images}
+    """By component what runs, of a project that is up as a whole, and what is at a URL."""
     products = {}
     for name in project.components:
         facts = images.get(PARTS[name].service, {})
