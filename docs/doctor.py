@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 
 from docs.sections import table
-from pytest_obsstack.cli_doctor import print_report
+from pytest_obsstack.cli.doctor import print_report
 from pytest_obsstack.options import GUIDE_PORTS, STARTED
 from pytest_obsstack.providers.embedded import EmbeddedControl
 from pytest_obsstack.providers.home import Home
