@@ -95,6 +95,10 @@ class Session:
         broken = ended_by_hand(state)
         if broken is not None:
             raise broken
+        if self.options.use and state.endpoints.sentry is not None:
+            from pytest_obsstack.provision.asked_project import require_own_dsn
+
+            require_own_dsn(state.endpoints.sentry)
         return state
 
     def _own(self) -> StackState:
