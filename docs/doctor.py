@@ -17,7 +17,7 @@ from rich.console import Console
 
 from docs.sections import table
 from pytest_obsstack.cli.doctor import print_report
-from pytest_obsstack.options import GUIDE_PORTS, STARTED
+from pytest_obsstack.options.kinds import GUIDE_PORTS, STARTED
 from pytest_obsstack.providers.embedded import EmbeddedControl
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.ports import free_port

@@ -24,7 +24,9 @@ from pytest_obsstack.endpoints import (
 )
 from pytest_obsstack.evidence.mutation.catalog import FAULTS
 from pytest_obsstack.expect import fence
-from pytest_obsstack.options import CHOICES, TABLE, Option, Options
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import CHOICES
+from pytest_obsstack.options.table import TABLE, Option
 from pytest_obsstack.providers.attach import attach, capabilities
 from pytest_obsstack.providers.capabilities import EMBEDDED, MEANINGS
 from pytest_obsstack.providers.compose.command import Compose

@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_obsstack.options import STARTED
+from pytest_obsstack.options.kinds import STARTED
 from pytest_obsstack.providers.ports import free_port
 
 PATIENCE_S = 20.0

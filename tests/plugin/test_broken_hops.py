@@ -21,7 +21,7 @@ from xml.etree import ElementTree  # noqa: ICN001 - its name says what it is
 
 import pytest
 
-from pytest_obsstack.options import STARTED
+from pytest_obsstack.options.kinds import STARTED
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.state import read_state

@@ -18,7 +18,7 @@ import pytest
 from docs.doctor import run_sections
 from docs.sections import filled
 from pytest_obsstack.endpoints import TrackerFlavour
-from pytest_obsstack.options import STARTED
+from pytest_obsstack.options.kinds import STARTED
 from pytest_obsstack.providers.embedded import EmbeddedControl
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.ports import free_port

@@ -11,7 +11,8 @@ import typer
 
 from pytest_obsstack.cli.common import HomeOption, JsonOption, home_of, print_json
 from pytest_obsstack.cli.look import print_state
-from pytest_obsstack.options import TABLE, Option, Options, build_options
+from pytest_obsstack.options import Options, build_options
+from pytest_obsstack.options.table import TABLE, Option
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import StackState, read_state
 
@@ -175,10 +176,9 @@ def _surrounding(option: Option) -> Any:
     if text is None or option.name not in _BY_VARIABLE:
         return option.default
     try:
-        return option.parse(text)
-    except ValueError as error:
-        shown = "(hidden)" if option.secret else repr(text)
-        raise typer.BadParameter(f"{option.variable}: {error}; found {shown}") from error
+        return option.read(text, option.variable)
+    except pytest.UsageError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _parsed(option: Option, text: str) -> Any:

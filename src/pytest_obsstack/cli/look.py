@@ -14,7 +14,7 @@ from pytest_obsstack.cli.common import HomeOption, JsonOption, home_of, print_js
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.evidence.summary import kept_lines
-from pytest_obsstack.options import STARTED
+from pytest_obsstack.options.kinds import STARTED
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import ComposeState, StackState, read_state
 

@@ -20,7 +20,7 @@ from pytest_obsstack.endpoints import (
     needs_certificates,
 )
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 from pytest_obsstack.providers.process import ManagedProcess, ProcessIdentity, tail
 from pytest_obsstack.providers.state import Control, ProductState, StackState, write_private
 from pytest_obsstack.waiting import until

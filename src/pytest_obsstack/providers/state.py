@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_obsstack.endpoints import Endpoints
-from pytest_obsstack.options import StackKind
+from pytest_obsstack.options.kinds import StackKind
 from pytest_obsstack.providers.compose.command import Compose
 from pytest_obsstack.providers.process import ProcessIdentity
 

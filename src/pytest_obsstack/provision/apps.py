@@ -10,7 +10,8 @@ from typing import IO
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.options import GUIDE_PORTS, Options
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 from pytest_obsstack.providers.app import AppProcess, start_app
 from pytest_obsstack.providers.app_spec import AppSpec
 from pytest_obsstack.providers.compose.apps import AppContainers

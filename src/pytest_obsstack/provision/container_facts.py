@@ -13,7 +13,8 @@ from pytest_obsstack.endpoints import (
     TempoEndpoint,
     TrackerFlavour,
 )
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.compose.command import Compose
 from pytest_obsstack.providers.compose.project import LABEL, PARTS, Project

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import ObsstackError, StackUnavailable
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import find_engine

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers import attach
 from pytest_obsstack.providers.app import AppProcess
 from pytest_obsstack.providers.app_spec import AppSpec

@@ -17,7 +17,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS, Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import GUIDE_PORTS, is_url
 from pytest_obsstack.providers.compose.command import Compose
 from pytest_obsstack.providers.compose.engine import Engine
 from pytest_obsstack.providers.ports import free_port, port_is_free, require_free_port

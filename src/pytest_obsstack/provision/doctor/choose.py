@@ -13,7 +13,9 @@ import pytest
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import TABLE, Option, Options, build_options, is_url
+from pytest_obsstack.options import Options, build_options
+from pytest_obsstack.options.kinds import is_url
+from pytest_obsstack.options.table import TABLE
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import StackState, read_state
@@ -125,7 +127,7 @@ def _options(given: Given, environ: Mapping[str, str]) -> Options:
         if not words and option.variable in environ:
             source, text = option.variable, environ[option.variable]
             words = text.split() if option.kind == "list" else [text]
-        parsed = [_parsed(option, source, word) for word in words]
+        parsed = [option.read(word, source) for word in words]
         if option.name == "use":
             # A word chooses what a run in containers starts; here it names no server.
             from_variable = source == option.variable
@@ -158,14 +160,6 @@ def _own_words(text: str) -> str:
     return text.replace("with --obs-stack=attach", "of servers that run already").replace(
         "--obs-", "--"
     )
-
-
-def _parsed(option: Option, source: str, text: str) -> Any:
-    try:
-        return option.parse(text)
-    except ValueError as error:
-        shown = "(hidden)" if option.secret else repr(text)
-        raise pytest.UsageError(f"{source}: {error}; found {shown}") from error
 
 
 def _listed(value: str | None) -> list[str]:

@@ -11,7 +11,8 @@ import pytest
 
 from pytest_obsstack import cli
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS, Options
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 from pytest_obsstack.providers.compose import project
 from pytest_obsstack.providers.home import RUNS_KEPT, Home
 from pytest_obsstack.providers.ports import free_port

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 from pytest_obsstack.providers.compose import project
 from pytest_obsstack.providers.ports import free_port
 from tests.unit.providers.compose.fake_engine import Container
