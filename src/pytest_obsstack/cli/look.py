@@ -78,13 +78,7 @@ def running_stack(place: Home) -> StackState:
             found="no such file",
             advice="`obsstack up` starts one",
         )
-    if not state.alive:
-        raise ObsstackError(
-            "The stack has ended.",
-            expected=f"process {state.process.pid if state.process else '?'} runs",
-            found="it does not",
-            advice="`obsstack down` clears it away, `obsstack up` starts a new one",
-        )
+    state.require_alive()
     if state.compose is not None:
         from pytest_obsstack.provision.kept_containers import ended_by_hand
 

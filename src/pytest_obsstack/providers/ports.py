@@ -6,6 +6,9 @@ import socket
 
 from pytest_obsstack.errors import StackUnavailable
 
+TAKEN = "somebody else listens there"
+FREE_IT = "end that program, or leave out --obs-port to get a free port"
+
 
 def free_port() -> int:
     """A port of 127.0.0.1 that nobody listens on at this moment."""
@@ -34,6 +37,6 @@ def require_free_port(component: str, port: int, *, what: str) -> None:
         raise StackUnavailable(
             f"{what} cannot have its port.",
             expected=f"port {port} on 127.0.0.1 is free (--obs-port {component}={port})",
-            found="somebody else listens there",
-            advice="end that program, or leave out --obs-port to get a free port",
+            found=TAKEN,
+            advice=FREE_IT,
         )

@@ -11,10 +11,9 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import Engine
 from pytest_obsstack.providers.compose.project import LABEL
-from pytest_obsstack.providers.compose.removal import PROJECT_LABEL
+from pytest_obsstack.providers.compose.removal import KINDS, PROJECT_LABEL
 from pytest_obsstack.providers.guard import exists
 
-_KINDS = ("container", "network", "volume")
 _BY_HAND = "by-hand"
 """The label of a stack that a person runs with ``docker compose``; see ``stack/``."""
 
@@ -47,7 +46,7 @@ def find_leftovers(engine: Engine) -> list[Leftover]:
     """Every project whose containers, networks or volumes carry this package's labels."""
     compose = _nothing(engine)
     labels_of: dict[str, dict[str, str]] = {}
-    for kind in _KINDS:
+    for kind in KINDS:
         every = ["--all"] if kind == "container" else []
         listing = [kind, "ls", *every, "--quiet", "--filter", f"label={LABEL}.run"]
         status, output = compose.engine(*listing)

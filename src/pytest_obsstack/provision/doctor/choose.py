@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from pytest_obsstack.endpoints import Endpoints
-from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import Options, build_options
 from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.options.table import TABLE
@@ -67,13 +66,7 @@ def choose(given: Given, home: Home, environ: Mapping[str, str]) -> Setup:
 def _kept(state: StackState, given: Given, environ: Mapping[str, str]) -> Setup:
     sentry = state.endpoints.sentry
     compose = state.compose
-    if not state.alive:
-        raise StackUnavailable(
-            "The stack has ended.",
-            expected=f"process {state.process.pid if state.process else '?'} runs",
-            found="it does not",
-            advice="`obsstack down` clears it away, `obsstack up` starts a new one",
-        )
+    state.require_alive()
     own = None if sentry is None else sentry.dsn
     dsn = given.dsn or own
     return Setup(

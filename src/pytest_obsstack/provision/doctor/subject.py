@@ -16,7 +16,7 @@ from pytest_obsstack.clients.collector import CollectorClient
 from pytest_obsstack.clients.grafana.client import GrafanaClient
 from pytest_obsstack.clients.loki.client import LokiClient
 from pytest_obsstack.clients.prometheus.client import PrometheusClient
-from pytest_obsstack.clients.sentry.open import open_tracker
+from pytest_obsstack.clients.sentry.open import open_tracker, traits_of
 from pytest_obsstack.clients.sentry.tracker import Tracker
 from pytest_obsstack.clients.tempo.client import TempoClient
 from pytest_obsstack.endpoints import Endpoints
@@ -30,13 +30,6 @@ if TYPE_CHECKING:
     from pytest_obsstack.clients.spans import SpanStore
 
 T = TypeVar("T")
-
-_PRODUCTS = {
-    "embedded": "Sentry",
-    "sentry": "Sentry",
-    "glitchtip": "GlitchTip",
-    "bugsink": "Bugsink",
-}
 
 _TELEMETRY_PORT = 8888
 """Where a collector exposes its own metrics by default."""
@@ -115,7 +108,7 @@ class Subject:
     def tracker_name(self) -> str:
         """The tracker's product, where it is known."""
         endpoint = self.endpoints.sentry
-        return "the tracker" if endpoint is None else _PRODUCTS[endpoint.flavour]
+        return "the tracker" if endpoint is None else traits_of(endpoint).product
 
     @cached_property
     def servers(self) -> Mapping[str, Server]:
