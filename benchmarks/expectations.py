@@ -16,7 +16,7 @@ from benchmarks.measure import Result, repeat
 from benchmarks.waits import REPORT
 from pytest_obsstack.expect.opening import Bench
 from pytest_obsstack.expect.probe import Probe
-from pytest_obsstack.providers.app import simple_app
+from pytest_obsstack.providers.app_spec import simple_app
 
 
 def expectations(runs: int) -> list[Result]:

@@ -16,11 +16,11 @@ from typing import Any
 from rich.console import Console
 
 from docs.sections import table
-from pytest_obsstack.cli_doctor import print_report
-from pytest_obsstack.options import GUIDE_PORTS, STARTED
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.cli.doctor import print_report
+from pytest_obsstack.options.kinds import GUIDE_PORTS, STARTED
 from pytest_obsstack.providers.embedded import EmbeddedControl
 from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.state import StackState, read_state
 from pytest_obsstack.provision.doctor.checks import CHECKS
 from pytest_obsstack.provision.doctor.finding import Finding, Outcome, Report

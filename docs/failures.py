@@ -16,7 +16,7 @@ from typing import Any
 
 from pytest_obsstack import CannotTell, Probe, span
 from pytest_obsstack.expect.alerts import AlertReceiver, alert_receiver
-from pytest_obsstack.options import GUIDE_PORTS
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 
 Example = Callable[..., Generator[None, None, None]]
 """Takes ``obs``, and perhaps ``obs_alert_receiver``."""

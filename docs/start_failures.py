@@ -143,7 +143,7 @@ def message(name: str) -> str:
 
 def normalised(text: str, folder: Path) -> str:
     """Folders, ports and runs as they might be in anybody's run."""
-    from pytest_obsstack.providers.app import stack_folder
+    from pytest_obsstack.providers.shipped import stack_folder
 
     text = text.replace(f"{folder}/runs", ".obsstack/runs").replace(f"{folder}/", "")
     text = text.replace(str(stack_folder()), "stack")

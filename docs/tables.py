@@ -23,11 +23,13 @@ from pytest_obsstack.endpoints import (
 )
 from pytest_obsstack.evidence.mutation.catalog import FAULTS
 from pytest_obsstack.expect import fence
-from pytest_obsstack.options import CHOICES, TABLE, Option, Options
-from pytest_obsstack.providers.app import stack_folder
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import CHOICES
+from pytest_obsstack.options.table import TABLE, Option
 from pytest_obsstack.providers.attach import attach, capabilities
 from pytest_obsstack.providers.capabilities import EMBEDDED, MEANINGS
 from pytest_obsstack.providers.compose.command import Compose
+from pytest_obsstack.providers.shipped import stack_folder
 from pytest_obsstack.providers.state import ComposeState, StackState
 from pytest_obsstack.provision.abilities import capabilities_of
 from tests.unit.test_import_layers import LAYERS

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from pytest_obsstack.expect.alerts import AlertReceiver
     from pytest_obsstack.expect.probe import Probe
     from pytest_obsstack.expect.shape import span
-    from pytest_obsstack.providers.app import AppProcess, AppSpec, simple_app
+    from pytest_obsstack.providers.app import AppProcess
+    from pytest_obsstack.providers.app_spec import AppSpec, simple_app
     from pytest_obsstack.providers.stack import Stack
     from pytest_obsstack.provision.names import Settings
 
@@ -42,7 +43,7 @@ __all__ = [
 _HOMES = {
     "AlertReceiver": "expect.alerts",
     "AppProcess": "providers.app",
-    "AppSpec": "providers.app",
+    "AppSpec": "providers.app_spec",
     "BackendRefused": "errors",
     "BackendUnavailable": "errors",
     "CannotTell": "errors",
@@ -51,7 +52,7 @@ _HOMES = {
     "Settings": "provision.names",
     "Stack": "providers.stack",
     "StackUnavailable": "errors",
-    "simple_app": "providers.app",
+    "simple_app": "providers.app_spec",
     "span": "expect.shape",
 }
 

@@ -2,7 +2,7 @@
 
 ::
 
-    pytest.UsageError          a wrong option, fixture override or marker (raised in options.py)
+    pytest.UsageError          a wrong option, fixture override or marker
     ObsstackError              the stack, a backend or the app is not as it must be
     ├── StackUnavailable       something could not be started, or died
     ├── BackendUnavailable     a backend did not answer (connection, timeout, 5xx)

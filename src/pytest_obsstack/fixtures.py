@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from pytest_obsstack.expect.alerts import AlertReceiver
     from pytest_obsstack.expect.opening import Bench
     from pytest_obsstack.expect.probe import Probe
-    from pytest_obsstack.providers.app import AppProcess, AppSpec
+    from pytest_obsstack.providers.app import AppProcess
+    from pytest_obsstack.providers.app_spec import AppSpec
     from pytest_obsstack.providers.stack import Stack
     from pytest_obsstack.provision.names import Settings
     from pytest_obsstack.provision.session import Session
@@ -40,7 +41,7 @@ def obs_settings() -> Settings:
 @pytest.fixture(scope="session")
 def obs_app_spec() -> AppSpec:
     """Override: your app, as an ``AppSpec``. By default the guide's Flask app."""
-    from pytest_obsstack.providers.app import simple_app
+    from pytest_obsstack.providers.app_spec import simple_app
 
     return simple_app()
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.providers.ports import free_port
 from tests.plugin.inner import Ended, Project
 
 PATIENCE_S = 240.0

@@ -72,7 +72,7 @@ def test_a_port_that_was_asked_for_and_is_taken(repo: Repo) -> None:
     assert errors(run, repo.folder) == text(
         f"""
         pytest_obsstack.errors.StackUnavailable: The container of loki cannot have its port.
-          expected  port {port} on 127.0.0.1 is free (--obs-port loki=…)
+          expected  port {port} on 127.0.0.1 is free (--obs-port loki={port})
           found     somebody else listens there
           do        end that program, or leave out --obs-port to get a free port
         """

@@ -14,7 +14,9 @@ import pytest
 import yaml
 
 from docs.generate import ROOT
-from pytest_obsstack.options import CHOICES, TABLE, build_options
+from pytest_obsstack.options import build_options
+from pytest_obsstack.options.kinds import CHOICES
+from pytest_obsstack.options.table import TABLE
 
 OWN = ROOT / ".github" / "workflows" / "telemetry.yml"
 COPY = ROOT / "docs" / "ci" / "telemetry.yml"

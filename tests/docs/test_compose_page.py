@@ -21,8 +21,8 @@ import pytest
 import yaml
 
 from docs.generate import ROOT
-from pytest_obsstack.providers.app import stack_folder
 from pytest_obsstack.providers.compose.project import LABEL, PARTS
+from pytest_obsstack.providers.shipped import stack_folder
 from tests.docs.blocks import all_blocks, blocks
 
 PAGE = ROOT / "docs" / "compose.md"

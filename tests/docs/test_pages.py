@@ -33,8 +33,9 @@ from pytest_obsstack.expect.logs import LogExpectations
 from pytest_obsstack.expect.metrics import MetricExpectations
 from pytest_obsstack.expect.sentry import SentryExpectations
 from pytest_obsstack.expect.traces import TraceExpectations
-from pytest_obsstack.options import TABLE
-from pytest_obsstack.providers.app import AppSpec, app_environment
+from pytest_obsstack.options.table import TABLE
+from pytest_obsstack.providers.app import app_environment
+from pytest_obsstack.providers.app_spec import AppSpec
 from tests.docs.blocks import Block, all_blocks
 
 EXPECTATIONS = {

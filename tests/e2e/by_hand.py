@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_obsstack import Stack
-from pytest_obsstack.providers.app import free_port, stack_folder
+from pytest_obsstack.providers.ports import free_port
+from pytest_obsstack.providers.shipped import stack_folder
 from pytest_obsstack.waiting import until
 
 PATIENCE_S = 120.0

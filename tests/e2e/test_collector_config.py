@@ -16,7 +16,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from pytest_obsstack import Probe
 from pytest_obsstack.embedded.collector.settings import CollectorSettings
-from pytest_obsstack.providers.app import stack_folder
+from pytest_obsstack.providers.shipped import stack_folder
 from pytest_obsstack.provision.collector_target import collector_settings
 from pytest_obsstack.wire.dsn import Dsn
 

@@ -7,7 +7,7 @@ import pytest
 from pytest_obsstack import Probe
 from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.clients.sentry.exception import Frame
-from pytest_obsstack.providers.app import stack_folder
+from pytest_obsstack.providers.shipped import stack_folder
 from tests.e2e.words import own_word
 
 pytestmark = pytest.mark.e2e

@@ -19,10 +19,11 @@ from pytest_obsstack.clients.prometheus.client import PrometheusClient
 from pytest_obsstack.clients.sentry.open import open_tracker
 from pytest_obsstack.endpoints import Endpoints, PrometheusEndpoint
 from pytest_obsstack.errors import BackendRefused
-from pytest_obsstack.options import GUIDE_PORTS, STARTED
-from pytest_obsstack.providers.app import port_is_free, stack_folder
+from pytest_obsstack.options.kinds import GUIDE_PORTS, STARTED
 from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.ports import port_is_free
 from pytest_obsstack.providers.process import ProcessIdentity
+from pytest_obsstack.providers.shipped import stack_folder
 from pytest_obsstack.providers.state import StackState, read_state
 from pytest_obsstack.waiting import until
 

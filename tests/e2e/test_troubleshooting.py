@@ -13,7 +13,7 @@ import pytest
 from pytest_obsstack import AppProcess, Probe, Stack
 from pytest_obsstack.clients.sentry.client import SentryClient
 from pytest_obsstack.expect.opening import Bench
-from pytest_obsstack.providers.compose.apps import AppContainer
+from pytest_obsstack.providers.compose.app_container import AppContainer
 from pytest_obsstack.provision.session import Session
 from pytest_obsstack.wire.dsn import Dsn
 

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_obsstack.options import STARTED
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.options.kinds import STARTED
+from pytest_obsstack.providers.ports import free_port
 
 PATIENCE_S = 20.0
 """Longer than anything takes, also on a busy machine."""

@@ -21,9 +21,9 @@ from xml.etree import ElementTree  # noqa: ICN001 - its name says what it is
 
 import pytest
 
-from pytest_obsstack.options import STARTED
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.options.kinds import STARTED
 from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.state import read_state
 from tests.plugin.hop_cases import BROKEN, CONFTEST, CORE_TESTS, DROPPING_APP, HEALTHY, Case
 

@@ -18,10 +18,10 @@ import pytest
 from docs.doctor import run_sections
 from docs.sections import filled
 from pytest_obsstack.endpoints import TrackerFlavour
-from pytest_obsstack.options import STARTED
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.options.kinds import STARTED
 from pytest_obsstack.providers.embedded import EmbeddedControl
 from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.state import StackState, read_state
 from pytest_obsstack.provision.doctor.checks import examine
 from pytest_obsstack.provision.doctor.choose import Given, choose

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.providers.ports import free_port
 from tests.plugin.inner import Ended, Project, normalised
 
 
@@ -56,7 +56,7 @@ def test_a_port_of_the_app_that_is_taken(project: Project) -> None:
         run = failing_run(project, f"--obs-port=app={port}")
     assert message(run, project) == text(
         f"""
-        pytest_obsstack.errors.ObsstackError: The app cannot have its port.
+        pytest_obsstack.errors.StackUnavailable: The app cannot have its port.
           expected  port {port} on 127.0.0.1 is free (--obs-port app={port})
           found     somebody else listens there
           do        end that program, or leave out --obs-port to get a free port

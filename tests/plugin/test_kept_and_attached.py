@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.state import StackState, read_state
+from pytest_obsstack.wire.dsn import Dsn
 from tests.plugin.inner import Ended, Project, ended, normalised, own_ports, wait_until
 
 TESTS = """
@@ -179,6 +183,66 @@ def test_there_must_be_something_to_attach_to(project: Project) -> None:
         "  found     no --obs-use, and no FOLDER/.obsstack/kept.json"
     )
     assert project.processes() == {}
+
+
+def test_a_wrong_dsn_of_an_attached_tracker_is_told_at_the_start(project: Project) -> None:
+    project.write("test_it.py", "def test_it(obs_stack): pass\n")
+    try:
+        assert project.run("--obs-keep-stack", *own_ports()).status == 0
+        tracker = kept_state(project).endpoints.sentry
+        assert tracker is not None
+        assert tracker.dsn is not None
+        own = Dsn.parse(tracker.dsn)
+        journal = project.run_folders()[0] / "stack" / "sentry.jsonl"
+        arrived = journal.read_bytes()
+        for dsn, url in {
+            own: tracker.url,
+            # The app's own way to the tracker may be closed to this machine.
+            replace(own, host="relay.cluster.local"): tracker.url,
+            # Nor does an API that does not answer refuse anything.
+            replace(own, public_key="f" * 32): f"http://127.0.0.1:{free_port()}",
+        }.items():
+            run = attached_by_url(project, tracker, dsn, url)
+            assert run.status == 0, run.output
+
+        shown = f"http://{own.public_key[:4]}…@HOST/{own.project_id}"
+        assert refused_start(project, tracker, replace(own, public_key="f" * 32)) == (
+            "  found     the DSN's key is not that of simple-app\n"
+            f"  do        take the DSN of simple-app ({shown})"
+        )
+        assert refused_start(project, tracker, replace(own, project_id="77")) == (
+            f"  found     the DSN reports to project 77, the API is asked for project "
+            f"{own.project_id} (simple-app)\n"
+            f"  do        take the DSN of simple-app ({shown}), or ask for the DSN's project"
+        )
+        assert journal.read_bytes() == arrived, "nothing was sent"
+    finally:
+        assert project.obsstack("down").status == 0
+    assert project.processes() == {}
+
+
+def attached_by_url(project: Project, tracker: SentryEndpoint, dsn: Dsn, url: str) -> Ended:
+    return project.run(
+        *("--obs-stack=attach", f"--obs-use=sentry={url}", "--obs-sentry-flavour=embedded"),
+        *("--obs-sentry-organization=obsstack", "--obs-sentry-project=simple-app"),
+        env={"OBS_SENTRY_TOKEN": str(tracker.token), "OBS_SENTRY_DSN": str(dsn)},
+    )
+
+
+def refused_start(project: Project, tracker: SentryEndpoint, dsn: Dsn) -> str:
+    """What a run says, after what it expected."""
+    run = attached_by_url(project, tracker, dsn, tracker.url)
+    assert run.status == pytest.ExitCode.TESTS_FAILED, run.output
+    assert dsn.public_key not in run.output
+    summary, expected, rest = errors(run, project).split("\n", 2)
+    assert summary == (
+        "pytest_obsstack.errors.StackUnavailable: What is reported by the DSN does not arrive "
+        "where Sentry is asked."
+    )
+    assert expected == (
+        "  expected  a DSN (--obs-sentry-dsn) of the project simple-app, with an active key"
+    )
+    return rest
 
 
 def test_two_runs_on_a_kept_stack_leave_each_other_their_apps(project: Project) -> None:

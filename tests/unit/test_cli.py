@@ -263,15 +263,17 @@ def test_down_clears_away_a_stack_that_has_ended(
     assert not home.kept_path.exists()
 
 
+@pytest.mark.parametrize("command", [["down"], ["down", "--all"]])
 def test_a_stack_that_does_not_end_is_told_and_not_forgotten(
     obsstack: Run,
     home: Home,
     kept: StackState,
     process: subprocess.Popen[bytes],
     monkeypatch: pytest.MonkeyPatch,
+    command: list[str],
 ) -> None:
     monkeypatch.setattr(ending, "end_stack", lambda _: False)
-    status, _, err = obsstack("down")
+    status, _, err = obsstack(*command)
     assert status == 1
     assert err == (
         "The stack did not end.\n"
@@ -280,6 +282,7 @@ def test_a_stack_that_does_not_end_is_told_and_not_forgotten(
         "  do        end it by hand, then run `obsstack down` again\n"
     )
     assert home.kept_path.exists()
+    assert (kept.folder.parent / "in-use").exists()
 
 
 # ---- up

@@ -22,7 +22,7 @@ PACKAGE = "pytest_obsstack"
 SOURCES = Path(__file__).parents[2] / "src" / PACKAGE
 
 LAYERS: tuple[frozenset[str], ...] = (
-    frozenset({"plugin", "fixtures", "cli", "cli_doctor", "cli_setup", "run_state"}),
+    frozenset({"plugin", "fixtures", "cli", "run_state"}),
     frozenset({"evidence"}),
     frozenset({"expect"}),
     frozenset({"provision"}),

@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from pytest_obsstack.options import COMPONENTS, GUIDE_PORTS, TABLE, Options
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import COMPONENTS, GUIDE_PORTS
+from pytest_obsstack.options.table import TABLE
 from pytest_obsstack.run_state import OPTIONS
 
 DSN = "http://0123456789abcdef@sentry.example/1"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.evidence.names import product_name
-from pytest_obsstack.options import CHOICES, GUIDE_PORTS, Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import CHOICES, GUIDE_PORTS, is_url
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state
 
 if TYPE_CHECKING:

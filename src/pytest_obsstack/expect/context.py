@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_obsstack.providers.app import SIGNALS
+from pytest_obsstack.providers.app_spec import SIGNALS
 from pytest_obsstack.record.asserted import AssertedFacts
 from pytest_obsstack.record.exchanges import Exchange, Exchanges
 

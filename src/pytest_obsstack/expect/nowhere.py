@@ -24,7 +24,7 @@ from pytest_obsstack.expect.sentry_hops import sentry_hops
 from pytest_obsstack.expect.sentry_logs import sends_sentry_logs, sentry_logs_settled
 from pytest_obsstack.expect.settled import background_unfinished
 from pytest_obsstack.expect.text_forms import looks_for, shown_as
-from pytest_obsstack.providers.app import SENTRY_LOGS
+from pytest_obsstack.providers.app_spec import SENTRY_LOGS
 from pytest_obsstack.record.hops import Hop
 
 _Fence = tuple[str, Callable[[Context], Settled], str, Callable[[Context], tuple[Hop, ...]]]

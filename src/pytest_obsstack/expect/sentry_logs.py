@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, cast
 
 from pytest_obsstack.expect.settled import Settled, never_tells
-from pytest_obsstack.providers.app import SENTRY_LOGS
+from pytest_obsstack.providers.app_spec import SENTRY_LOGS
 from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from pytest_obsstack.endpoints import (
     TempoEndpoint,
 )
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers.capabilities import NEEDS_CONTROL, NEEDS_WRITES
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import ProductState, RunningApp, StackState, read_state

@@ -20,7 +20,7 @@ from pytest_obsstack.endpoints import (
     needs_certificates,
 )
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 from pytest_obsstack.providers.process import ManagedProcess, ProcessIdentity, tail
 from pytest_obsstack.providers.state import Control, ProductState, StackState, write_private
 from pytest_obsstack.waiting import until
@@ -220,6 +220,10 @@ class EmbeddedControl:
 
     def start(self, product: str) -> None:
         self._call("POST", f"/products/{product}/start")
+
+    def restart(self, product: str) -> None:
+        self.stop(product)
+        self.start(product)
 
     def set_faults(self, product: str, rules: Sequence[Mapping[str, Any]]) -> None:
         """Replace the product's fault rules; an empty list heals it."""

@@ -56,6 +56,17 @@ def owner_descriptor(pid: int) -> int:
     return -1
 
 
+def exists(pid: int) -> bool:
+    """Whether there is a process of that id, whoever it belongs to."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
 def main(arguments: list[str]) -> int:
     separator = arguments.index("--")
     options = dict(zip(arguments[:separator:2], arguments[1:separator:2], strict=True))
@@ -101,7 +112,7 @@ def main(arguments: list[str]) -> int:
         readable = select.select(descriptors, [], [], timeout_s)[0]
         if wake_read in readable:
             os.read(wake_read, 512)
-        gone = owner_done in readable or (timeout_s and not _exists(owner))
+        gone = owner_done in readable or (timeout_s and not exists(owner))
         # An owner that releases and ends at once has released.
         if gone and not released:
             break
@@ -122,7 +133,7 @@ def _await_end(
         readable = select.select(descriptors, [], [], timeout_s)[0]
         if wake_read in readable:
             os.read(wake_read, 512)
-        if owner_done in readable or (timeout_s and not _exists(owner)):
+        if owner_done in readable or (timeout_s and not exists(owner)):
             return
 
 
@@ -136,14 +147,6 @@ def _end(command: subprocess.Popen[bytes], grace_s: float, *, whole_group: bool)
     except subprocess.TimeoutExpired:
         _signal_group(command.pid, signal.SIGKILL)
         command.wait()
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 def _signal_group(group: int, number: int) -> None:

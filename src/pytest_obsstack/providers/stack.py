@@ -27,6 +27,8 @@ class Steering(Protocol):
 
     def start(self, product: str, /) -> None: ...
 
+    def restart(self, product: str, /) -> None: ...
+
     def status(self) -> dict[str, Any]: ...
 
     def close(self) -> None: ...
@@ -83,8 +85,8 @@ class Stack:
         self._steering("start").start(product)
 
     def restart(self, product: str) -> None:
-        self.stop(product)
-        self.start(product)
+        """Stop it and start it again; returns when it answers, at the address that it had."""
+        self._steering("restart").restart(product)
 
     def pause(self, product: str) -> None:
         """Freeze a container: connections are accepted, and nothing answers until ``unpause``."""

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from pytest_obsstack.endpoints import Endpoints
-from pytest_obsstack.options import StackKind
+from pytest_obsstack.errors import StackUnavailable
+from pytest_obsstack.options.kinds import StackKind
 from pytest_obsstack.providers.compose.command import Compose
 from pytest_obsstack.providers.process import ProcessIdentity
 
@@ -99,6 +100,16 @@ class StackState:
             # Whoever keeps containers lets the process go that would remove them.
             return True
         return self.process is None or self.process.alive
+
+    def require_alive(self) -> None:
+        """Raise ``StackUnavailable`` where it is not alive."""
+        if not self.alive:
+            raise StackUnavailable(
+                "The stack has ended.",
+                expected=f"process {self.process.pid if self.process else '?'} runs",
+                found="it does not",
+                advice="`obsstack down` clears it away, `obsstack up` starts a new one",
+            )
 
     def with_app(self, app: RunningApp | None) -> StackState:
         return replace(self, app=app)

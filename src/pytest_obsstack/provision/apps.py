@@ -10,13 +10,16 @@ from typing import IO
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.options import GUIDE_PORTS, Options
-from pytest_obsstack.providers.app import AppProcess, AppSpec, port_is_free, start_app
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import GUIDE_PORTS
+from pytest_obsstack.providers.app import AppProcess, start_app
+from pytest_obsstack.providers.app_spec import AppSpec
 from pytest_obsstack.providers.compose.apps import AppContainers
 from pytest_obsstack.providers.compose.failures import container_log
 from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.locks import lock_if_free
+from pytest_obsstack.providers.ports import port_is_free, require_free_port
 from pytest_obsstack.providers.readiness import probe_url
 from pytest_obsstack.providers.stack import Stack
 from pytest_obsstack.providers.state import ComposeState, RunningApp, read_state, write_state
@@ -81,13 +84,8 @@ class Apps:
                 port = GUIDE_PORTS["app"] if wish_met else None
         if port is not None and not self._run.first_worker:
             port = None
-        if port is not None and not port_is_free(port):
-            raise ObsstackError(
-                "The app cannot have its port.",
-                expected=f"port {port} on 127.0.0.1 is free (--obs-port app={port})",
-                found="somebody else listens there",
-                advice="end that program, or leave out --obs-port to get a free port",
-            )
+        if port is not None:
+            require_free_port("app", port, what="The app")
         app = self.start(spec, name=self._run.worker, port=port)
         if keep:
             running = replace(app.left_running(), wish_met=wish_met)

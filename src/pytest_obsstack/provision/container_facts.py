@@ -13,9 +13,10 @@ from pytest_obsstack.endpoints import (
     TempoEndpoint,
     TrackerFlavour,
 )
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers.attach import named_endpoints
-from pytest_obsstack.providers.compose.command import Compose
+from pytest_obsstack.providers.compose.command import Compose, labels_of
 from pytest_obsstack.providers.compose.project import LABEL, PARTS, Project
 from pytest_obsstack.providers.state import ProductState
 
@@ -58,17 +59,14 @@ def endpoints_of(project: Project, options: Options) -> Endpoints:
 
 def images_of(compose: Compose) -> dict[str, dict[str, str]]:
     """By service: the labels of its container, and its image as ``image``."""
-    found: dict[str, dict[str, str]] = {}
-    for container in compose.containers():
-        labels = container.get("Labels", {})
-        if isinstance(labels, str):
-            labels = dict(pair.partition("=")[::2] for pair in labels.split(","))
-        found[container["Service"]] = {**labels, "image": container.get("Image", "")}
-    return found
+    return {
+        container["Service"]: {**labels_of(container), "image": container.get("Image", "")}
+        for container in compose.containers()
+    }
 
 
 def products_of(project: Project, images: Images, options: Options) -> dict[str, ProductState]:
-    images = {**images_of(project.compose), **images}
+    """By component what runs, of a project that is up as a whole, and what is at a URL."""
     products = {}
     for name in project.components:
         facts = images.get(PARTS[name].service, {})

@@ -7,11 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_obsstack.endpoints import (
-    SentryEndpoint,
-)
+from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import ObsstackError, StackUnavailable
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import find_engine
@@ -38,7 +37,6 @@ from pytest_obsstack.providers.stack import Stack
 from pytest_obsstack.providers.state import ComposeState, StackState
 from pytest_obsstack.provision.callback import callback_address
 from pytest_obsstack.provision.container_facts import (
-    Images,
     endpoints_of,
     flavour_of,
     images_of,
@@ -106,11 +104,10 @@ def open_containers(wanted: Wanted) -> StackState:
 def _open(wanted: Wanted, project: Project, reaper: ProcessIdentity, began: float) -> StackState:
     timeout_s = wanted.options.start_timeout_s
     launch(project, more_services=wanted.more_services, tell=wanted.tell, timeout_s=timeout_s)
-    images = images_of(project.compose)
     endpoints = endpoints_of(project, wanted.options)
     if "sentry" in project.components:
         wait_ready(project, ["sentry"], timeout_s=timeout_s)
-        endpoints = replace(endpoints, sentry=_set_up(wanted, project, images))
+        endpoints = replace(endpoints, sentry=_set_up(wanted, project))
     if "collector" in project.components:
         dsn = None if endpoints.sentry is None else endpoints.sentry.dsn
         variables = _collector_variables(dsn, project.ports)
@@ -123,7 +120,7 @@ def _open(wanted: Wanted, project: Project, reaper: ProcessIdentity, began: floa
         run_id=wanted.run_id,
         folder=wanted.folder,
         endpoints=endpoints,
-        products=products_of(project, images, wanted.options),
+        products=products_of(project, images_of(project.compose), wanted.options),
         ready_after_s=time.monotonic() - began,
         kept=wanted.kept,
         compose=ComposeState(
@@ -188,10 +185,11 @@ def _collector_variables(dsn: str | None, ports: Mapping[str, int]) -> dict[str,
     }
 
 
-def _set_up(wanted: Wanted, project: Project, images: Images) -> SentryEndpoint:
+def _set_up(wanted: Wanted, project: Project) -> SentryEndpoint:
     from pytest_obsstack.provision.tracker_setup import set_up_tracker
 
-    flavour = flavour_of(project, images)
+    # What our own image stands in for is seen once its container is there.
+    flavour = flavour_of(project, images_of(project.compose))
     url = project.url("sentry")
     found = set_up_tracker(
         flavour,

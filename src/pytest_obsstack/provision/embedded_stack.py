@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.embedded import EmbeddedControl, start_embedded
 from pytest_obsstack.providers.state import StackState

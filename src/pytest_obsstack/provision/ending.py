@@ -6,6 +6,8 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.providers.compose.command import ComposeFailed
 from pytest_obsstack.providers.compose.failures import save_logs
 from pytest_obsstack.providers.compose.launch import take_down
+from pytest_obsstack.providers.home import Home
+from pytest_obsstack.providers.locks import one_at_a_time
 from pytest_obsstack.providers.state import RunningApp, StackState, read_state
 from pytest_obsstack.provision.run import Run
 
@@ -26,6 +28,23 @@ def end_stack(state: StackState) -> bool:
     if state.process is not None:
         gone = state.process.stop(_STOP_TIMEOUT_S) and gone
     return gone
+
+
+def end_kept(home: Home, state: StackState) -> None:
+    """End the kept stack and forget it; its run's folder may be cleared away from now on.
+
+    Raises ``ObsstackError`` where it does not end: then it stays known, for another attempt.
+    """
+    with one_at_a_time(home.kept_lock_path):
+        if not end_stack(state):
+            raise ObsstackError(
+                "The stack did not end.",
+                expected=f"its processes end within {_STOP_TIMEOUT_S:g} s of SIGTERM",
+                found=f"process {state.process.pid if state.process else '?'} is still there",
+                advice="end it by hand, then run `obsstack down` again",
+            )
+        home.kept_path.unlink(missing_ok=True)
+        home.release(state.folder.parent)
 
 
 def end_run(run: Run, *, keep_logs: bool = False) -> StackState | None:

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
-from pytest_obsstack.options import Options, is_url
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import is_url
 from pytest_obsstack.providers import attach
-from pytest_obsstack.providers.app import AppProcess, AppSpec
+from pytest_obsstack.providers.app import AppProcess
+from pytest_obsstack.providers.app_spec import AppSpec
 from pytest_obsstack.providers.compose.project import DEFAULT_TRACKER
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.locks import one_at_a_time
@@ -94,6 +96,10 @@ class Session:
         broken = ended_by_hand(state)
         if broken is not None:
             raise broken
+        if self.options.use and state.endpoints.sentry is not None:
+            from pytest_obsstack.provision.asked_project import require_own_dsn
+
+            require_own_dsn(state.endpoints.sentry)
         return state
 
     def _own(self) -> StackState:

@@ -14,7 +14,8 @@ from pytest_obsstack.errors import BackendUnavailable
 from pytest_obsstack.evidence import products
 from pytest_obsstack.evidence.products import what_ran
 from pytest_obsstack.evidence.proofs import Product, Ran
-from pytest_obsstack.options import Options, StackKind
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import StackKind
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.state import ComposeState, ProductState, StackState
 

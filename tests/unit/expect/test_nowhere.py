@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_obsstack.clients.prometheus.models import Exemplar
 from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.nowhere import expect_nowhere, search
-from pytest_obsstack.providers.app import SENTRY_LOGS, SIGNALS
+from pytest_obsstack.providers.app_spec import SENTRY_LOGS, SIGNALS
 from tests.unit.expect.fakes import Bench, app_facts, bench
 from tests.unit.expect.models import (
     OTHER_TRACE,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_obsstack.expect.opening import app_facts
-from pytest_obsstack.providers.app import AppProcess, AppSpec, simple_app
+from pytest_obsstack.providers.app import AppProcess
+from pytest_obsstack.providers.app_spec import AppSpec, simple_app
 
 
 def app(spec: AppSpec, **environment: str) -> AppProcess:

@@ -15,18 +15,12 @@ import pytest
 
 from pytest_obsstack.endpoints import CollectorEndpoint, Endpoints, SentryEndpoint
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.providers import app as module
-from pytest_obsstack.providers.app import (
-    AppProcess,
-    AppSpec,
-    app_environment,
-    free_port,
-    port_is_free,
-    simple_app,
-    stack_folder,
-    start_app,
-)
+from pytest_obsstack.providers import app_spec
+from pytest_obsstack.providers.app import AppProcess, app_environment, start_app
+from pytest_obsstack.providers.app_spec import AppSpec, simple_app
+from pytest_obsstack.providers.ports import free_port, port_is_free
 from pytest_obsstack.providers.readiness import probe_url
+from pytest_obsstack.providers.shipped import stack_folder
 from tests.unit.providers.support import alive, eventually, pid_in
 
 ENDPOINTS = Endpoints(
@@ -341,7 +335,7 @@ def test_an_interrupted_start_leaves_nothing_running(tmp_path: Path, folder: Pat
 def test_the_sample_app_names_the_packages_that_are_missing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "_found", lambda name: name == "flask")
+    monkeypatch.setattr(app_spec, "_found", lambda name: name == "flask")
     with pytest.raises(StackUnavailable) as caught:
         simple_app()
     assert str(caught.value) == (

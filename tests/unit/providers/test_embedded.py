@@ -16,8 +16,8 @@ import pytest
 
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.providers import embedded as module
-from pytest_obsstack.providers.app import free_port
 from pytest_obsstack.providers.embedded import EmbeddedControl, start_embedded
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.process import ManagedProcess
 from pytest_obsstack.providers.state import Control, StackState
 from tests.unit.providers.support import alive, eventually, pid_in
@@ -203,11 +203,12 @@ def control(requests: list[tuple[str, str, str, Any]]) -> Iterator[EmbeddedContr
     made.close()
 
 
-def test_each_call_is_one_request_with_the_token(
+def test_each_request_has_the_token(
     control: EmbeddedControl, requests: list[tuple[str, str, str, Any]]
 ) -> None:
     control.stop("loki")
     control.start("loki")
+    control.restart("loki")
     control.set_faults("loki", [{"status": 500}])
     control.configure("loki", {"a": 1})
     assert control.scrape() == control.scrape("otel") == [{"job": "otel"}]
@@ -216,6 +217,9 @@ def test_each_call_is_one_request_with_the_token(
     assert control.mutation("abc") is None
     assert control.end_mutation("abc") == ["event: user"]
     assert requests == [
+        ("POST", "/products/loki/stop", "Bearer t0ken", None),
+        ("POST", "/products/loki/start", "Bearer t0ken", None),
+        # A restart is both.
         ("POST", "/products/loki/stop", "Bearer t0ken", None),
         ("POST", "/products/loki/start", "Bearer t0ken", None),
         ("PUT", "/products/loki/faults", "Bearer t0ken", [{"status": 500}]),

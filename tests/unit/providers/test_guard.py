@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_obsstack.providers.guard import RELEASE, owner_descriptor
+from pytest_obsstack.providers.guard import RELEASE, exists, owner_descriptor
 from tests.unit.providers.support import GUARD, alive, dead_pid, end, eventually, pid_in, sleeper
 
 WITHOUT_DESCRIPTOR = """
@@ -198,3 +198,12 @@ def test_a_command_that_was_released_outlives_its_owner(guarded: Guarded, by: st
     guard.terminate()
     assert guard.wait(10) == 128 + signal.SIGTERM
     assert not alive(command)
+
+
+def test_a_process_of_another_user_exists(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError(pid, number)
+
+    assert not exists(dead_pid())
+    monkeypatch.setattr("os.kill", refuse)
+    assert exists(1)

@@ -61,8 +61,7 @@ def test_products_are_stopped_started_and_restarted(stack: Stack, control: Recor
     assert control.calls == [
         ("stop", "loki"),
         ("start", "loki"),
-        ("stop", "sentry"),
-        ("start", "sentry"),
+        ("restart", "sentry"),
     ]
 
 

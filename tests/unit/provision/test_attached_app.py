@@ -9,7 +9,8 @@ import pytest
 
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.options import Options
-from pytest_obsstack.providers.app import AppProcess, AppSpec
+from pytest_obsstack.providers.app import AppProcess
+from pytest_obsstack.providers.app_spec import AppSpec
 from pytest_obsstack.providers.state import RunningApp, StackState, write_state
 from pytest_obsstack.provision.run import Run
 from pytest_obsstack.provision.session import Session

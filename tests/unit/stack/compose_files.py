@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pytest_obsstack.providers.app import stack_folder
+from pytest_obsstack.providers.shipped import stack_folder
 
 STACK = stack_folder()
 

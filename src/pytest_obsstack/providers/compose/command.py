@@ -14,7 +14,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ FOREIGN = (
 _LINES_TOLD = 50
 # Not the bare word at the end of a line of progress: "Container x  Error".
 _TELLING = re.compile(r"(?i)(error|failed|denied|cannot|not found|no such|unable)\b.")
-_ONE_OFF = "com.docker.compose.oneoff=True"
+_ONE_OFF = "com.docker.compose.oneoff"
 _QUICK_TIMEOUT_S = 60.0
 
 
@@ -131,7 +131,7 @@ class Compose:
 
         Copies, made by ``compose run``, are not among them.
         """
-        return [each for each in self.all_containers() if _ONE_OFF not in _labels(each)]
+        return [each for each in self.all_containers() if labels_of(each).get(_ONE_OFF) != "True"]
 
     def all_containers(self) -> list[dict[str, Any]]:
         """All containers of the project. They are known by labels: no file has to be there."""
@@ -228,8 +228,9 @@ def _complaint(executor: Any, call: str) -> str:
     return "asked again, it succeeded"
 
 
-def _labels(container: dict[str, Any]) -> str:
-    labels = container.get("Labels") or ""
-    if isinstance(labels, dict):
-        return ",".join(f"{name}={value}" for name, value in labels.items())
-    return str(labels)
+def labels_of(container: Mapping[str, Any]) -> Mapping[str, str]:
+    """The labels of a container that ``compose ps`` describes: one text, or a mapping."""
+    labels: str | Mapping[str, str] = container.get("Labels") or {}
+    if isinstance(labels, str):
+        return dict(pair.partition("=")[::2] for pair in labels.split(","))
+    return labels

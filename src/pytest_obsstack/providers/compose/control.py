@@ -40,7 +40,11 @@ class ComposeControl:
         self._await_answer(component)
 
     def restart(self, component: str) -> None:
-        """``compose restart``; returns when it answers again."""
+        """``compose restart``, as the guide does it; returns when it answers again.
+
+        One call, which looks at no other service: ``start`` waits for those that it depends on,
+        which a test may have stopped. Its ports stay, because they were chosen before the start.
+        """
         self._call("restart", "--timeout", str(_STOP_GRACE_S), self._service(component))
         self._await_answer(component)
 

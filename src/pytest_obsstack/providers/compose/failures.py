@@ -11,6 +11,7 @@ from typing import Any
 
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, reason
+from pytest_obsstack.providers.ports import FREE_IT, TAKEN
 
 LOG_LINES = 50
 _PORT_TAKEN = re.compile(r"[^\n]*(?:port is already allocated|address already in use)")
@@ -41,8 +42,8 @@ def start_failure(
         return StackUnavailable(
             "The stack of containers cannot have its ports.",
             expected=f"{address} on this machine is free",
-            found="somebody else listens there",
-            advice="end that program, or leave out --obs-port to get a free port",
+            found=TAKEN,
+            advice=FREE_IT,
         )
     containers = _containers(compose)
     culprit = _culprit(containers, waiting or {})

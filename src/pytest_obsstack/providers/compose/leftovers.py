@@ -11,9 +11,9 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
 from pytest_obsstack.providers.compose.engine import Engine
 from pytest_obsstack.providers.compose.project import LABEL
-from pytest_obsstack.providers.compose.removal import PROJECT_LABEL
+from pytest_obsstack.providers.compose.removal import KINDS, PROJECT_LABEL
+from pytest_obsstack.providers.guard import exists
 
-_KINDS = ("container", "network", "volume")
 _BY_HAND = "by-hand"
 """The label of a stack that a person runs with ``docker compose``; see ``stack/``."""
 
@@ -37,7 +37,7 @@ class Leftover:
         if self.kept or not pid.isdecimal():
             return None
         # What runs on another machine that uses this engine cannot be told.
-        if host != socket.gethostname() or _exists(int(pid)):
+        if host != socket.gethostname() or exists(int(pid)):
             return f"a run still uses it, process {pid} on {host}"
         return None
 
@@ -46,7 +46,7 @@ def find_leftovers(engine: Engine) -> list[Leftover]:
     """Every project whose containers, networks or volumes carry this package's labels."""
     compose = _nothing(engine)
     labels_of: dict[str, dict[str, str]] = {}
-    for kind in _KINDS:
+    for kind in KINDS:
         every = ["--all"] if kind == "container" else []
         listing = [kind, "ls", *every, "--quiet", "--filter", f"label={LABEL}.run"]
         status, output = compose.engine(*listing)
@@ -96,13 +96,3 @@ def _nothing(engine: Engine, project: str = "") -> Compose:
     return Compose(
         engine.words, engine.client, project, (), (), (), folder=os.sep, directory=os.sep
     )
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

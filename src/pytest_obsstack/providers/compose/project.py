@@ -17,10 +17,12 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS, Options, is_url
-from pytest_obsstack.providers.app import free_port, port_is_free, stack_folder
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import GUIDE_PORTS, is_url
 from pytest_obsstack.providers.compose.command import Compose
 from pytest_obsstack.providers.compose.engine import Engine
+from pytest_obsstack.providers.ports import free_port, port_is_free, require_free_port
+from pytest_obsstack.providers.shipped import stack_folder
 from pytest_obsstack.providers.state import write_private
 
 PROJECT_PREFIX = "obsstack-"
@@ -261,13 +263,7 @@ def _ports(
             variable, extra = PARTS[component].variable, dict(PARTS[component].extra_ports)
         required = options.port.get(component)
         if required is not None:
-            if not port_is_free(required):
-                raise StackUnavailable(
-                    f"The container of {component} cannot have its port.",
-                    expected=f"port {required} on 127.0.0.1 is free (--obs-port {component}=…)",
-                    found="somebody else listens there",
-                    advice="end that program, or leave out --obs-port to get a free port",
-                )
+            require_free_port(component, required, what=f"The container of {component}")
             ports[variable] = required
         elif prefer_guide_ports:
             met[component] = port_is_free(GUIDE_PORTS[component])

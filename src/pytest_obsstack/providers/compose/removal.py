@@ -17,7 +17,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 PROJECT_LABEL = "com.docker.compose.project"
-_KINDS = ("container", "network", "volume")
+KINDS = ("container", "network", "volume")
 _ATTEMPTS = 3
 _LATE_S = 2.0
 """How long the engine may need to end what it began for a caller who is gone."""
@@ -60,7 +60,7 @@ def remaining(client: str, project: str, env: Mapping[str, str] | None = None) -
     Empty where the engine does not answer: Compose has said so then.
     """
     found = []
-    for kind in _KINDS:
+    for kind in KINDS:
         every = ["--all"] if kind == "container" else []
         label = ["--quiet", "--filter", f"label={PROJECT_LABEL}={project}"]
         status, output = _call([client, kind, "ls", *every, *label], env, _LOOK_TIMEOUT_S)

@@ -12,8 +12,9 @@ import httpx
 import pytest
 
 from pytest_obsstack.endpoints import Endpoints
-from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import TABLE, Option, Options, build_options, is_url
+from pytest_obsstack.options import Options, build_options
+from pytest_obsstack.options.kinds import is_url
+from pytest_obsstack.options.table import TABLE
 from pytest_obsstack.providers.attach import named_endpoints
 from pytest_obsstack.providers.home import Home
 from pytest_obsstack.providers.state import StackState, read_state
@@ -65,13 +66,7 @@ def choose(given: Given, home: Home, environ: Mapping[str, str]) -> Setup:
 def _kept(state: StackState, given: Given, environ: Mapping[str, str]) -> Setup:
     sentry = state.endpoints.sentry
     compose = state.compose
-    if not state.alive:
-        raise StackUnavailable(
-            "The stack has ended.",
-            expected=f"process {state.process.pid if state.process else '?'} runs",
-            found="it does not",
-            advice="`obsstack down` clears it away, `obsstack up` starts a new one",
-        )
+    state.require_alive()
     own = None if sentry is None else sentry.dsn
     dsn = given.dsn or own
     return Setup(
@@ -125,7 +120,7 @@ def _options(given: Given, environ: Mapping[str, str]) -> Options:
         if not words and option.variable in environ:
             source, text = option.variable, environ[option.variable]
             words = text.split() if option.kind == "list" else [text]
-        parsed = [_parsed(option, source, word) for word in words]
+        parsed = [option.read(word, source) for word in words]
         if option.name == "use":
             # A word chooses what a run in containers starts; here it names no server.
             from_variable = source == option.variable
@@ -158,14 +153,6 @@ def _own_words(text: str) -> str:
     return text.replace("with --obs-stack=attach", "of servers that run already").replace(
         "--obs-", "--"
     )
-
-
-def _parsed(option: Option, source: str, text: str) -> Any:
-    try:
-        return option.parse(text)
-    except ValueError as error:
-        shown = "(hidden)" if option.secret else repr(text)
-        raise pytest.UsageError(f"{source}: {error}; found {shown}") from error
 
 
 def _listed(value: str | None) -> list[str]:

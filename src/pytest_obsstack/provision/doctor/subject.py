@@ -19,24 +19,19 @@ from pytest_obsstack.clients.loki.client import LokiClient
 from pytest_obsstack.clients.prometheus.client import PrometheusClient
 from pytest_obsstack.clients.sentry.open import open_tracker
 from pytest_obsstack.clients.sentry.tracker import Tracker
+from pytest_obsstack.clients.sentry.traits import traits_of
 from pytest_obsstack.clients.tempo.client import TempoClient
 from pytest_obsstack.endpoints import Endpoints
 from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.provision.doctor.finding import Skip
 from pytest_obsstack.provision.doctor.probe import Probe, Resolve, Server, probe, resolve
+from pytest_obsstack.provision.doctor.redaction import redacted, secrets_of
 from pytest_obsstack.wire.dsn import Dsn, InvalidDsn
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.spans import SpanStore
 
 T = TypeVar("T")
-
-_PRODUCTS = {
-    "embedded": "Sentry",
-    "sentry": "Sentry",
-    "glitchtip": "GlitchTip",
-    "bugsink": "Bugsink",
-}
 
 _TELEMETRY_PORT = 8888
 """Where a collector exposes its own metrics by default."""
@@ -115,7 +110,7 @@ class Subject:
     def tracker_name(self) -> str:
         """The tracker's product, where it is known."""
         endpoint = self.endpoints.sentry
-        return "the tracker" if endpoint is None else _PRODUCTS[endpoint.flavour]
+        return "the tracker" if endpoint is None else traits_of(endpoint).product
 
     @cached_property
     def servers(self) -> Mapping[str, Server]:
@@ -266,33 +261,11 @@ class Subject:
 
     def redact(self, text: str) -> str:
         """The text without any key, token or password that is known."""
-        for secret in self._secrets:
-            text = text.replace(secret, f"{secret[:4]}…" if len(secret) > 8 else "…")
-        return text
+        return redacted(text, self._secrets)
 
     @cached_property
     def _secrets(self) -> tuple[str, ...]:
-        found: set[str | None] = set()
-        for dsn in (self.setup.dsn, self.setup.other_dsn):
-            head, at, _ = (dsn or "").rpartition("@")
-            userinfo = head.rpartition("//")[2] if at else ""
-            found.update((userinfo, *userinfo.split(":")))
-        sentry, grafana = self.endpoints.sentry, self.endpoints.grafana
-        if sentry is not None:
-            found |= {sentry.token, sentry.admin_password}
-            if sentry.dsn:
-                found.add(sentry.dsn.rpartition("@")[0].rpartition("//")[2])
-        if grafana is not None:
-            found.add(grafana.password)
-        for endpoint in (self.endpoints.prometheus, self.endpoints.loki, self.endpoints.tempo):
-            for value in {} if endpoint is None else endpoint.headers.values():
-                found |= {value, value.rpartition(" ")[2]}
-        for name, value in self.environ.items():
-            if name.lower().endswith("_proxy"):
-                found.add(urlsplit(value).password)
-        # Short words would tear holes into plain text: "admin" is no secret.
-        real = {secret for secret in found if secret and len(secret) > 5}
-        return tuple(sorted(real, key=len, reverse=True))
+        return secrets_of(self.endpoints, (self.setup.dsn, self.setup.other_dsn), self.environ)
 
 
 def _answers(client: CollectorClient) -> bool:

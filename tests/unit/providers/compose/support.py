@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_obsstack.options import Options
-from pytest_obsstack.providers.app import stack_folder
 from pytest_obsstack.providers.compose.launch import take_down
+from pytest_obsstack.providers.shipped import stack_folder
 from pytest_obsstack.providers.state import StackState
 from pytest_obsstack.provision.containers import Wanted, open_containers
 from pytest_obsstack.provision.names import Settings

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.providers.app import AppSpec
+from pytest_obsstack.providers.app_spec import AppSpec
 from pytest_obsstack.providers.compose.apps import AppContainers
 from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.readiness import probe_url

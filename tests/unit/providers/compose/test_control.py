@@ -34,8 +34,30 @@ def test_a_component_is_stopped_and_started(control: ComposeControl, bench: Benc
     assert control.status()["loki"]["listening"] is False
     control.start("loki")
     assert probe_url(ready) is None
+
+
+@pytest.mark.parametrize("running", [True, False])
+def test_a_restart_is_one_call_after_which_it_answers_where_it_did(
+    control: ComposeControl, bench: Bench, running: bool
+) -> None:
+    ready = control._state.ready_urls["loki"]
+    if not running:
+        control.stop("loki")
+    before = len(bench.engine.calls)
     control.restart("loki")
     assert probe_url(ready) is None
+    calls = [" ".join(call.arguments) for call in bench.engine.calls[before:]]
+    assert calls == [calls[0]]
+    assert calls[0].endswith("restart --timeout 5 loki")
+
+
+def test_a_service_that_does_not_come_back_from_a_restart(
+    control: ComposeControl, bench: Bench
+) -> None:
+    control._timeout_s = 0.2
+    bench.engine.service("loki").behaviour = Behaviour(exits=1)
+    with pytest.raises(StackUnavailable, match=r"^The service loki did not become ready\."):
+        control.restart("loki")
 
 
 def test_a_component_is_known_by_its_service_too(control: ComposeControl, bench: Bench) -> None:

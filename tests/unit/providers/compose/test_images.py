@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.providers.app import stack_folder
+from pytest_obsstack.providers.shipped import stack_folder
 from tests.unit.providers.compose.support import Bench
 
 LOKI = "grafana/loki:3.7.8"

@@ -11,10 +11,11 @@ import pytest
 
 from pytest_obsstack import cli
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS, Options
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.options import Options
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 from pytest_obsstack.providers.compose import project
 from pytest_obsstack.providers.home import RUNS_KEPT, Home
+from pytest_obsstack.providers.ports import free_port
 from pytest_obsstack.providers.state import StackState, read_state, write_state
 from pytest_obsstack.provision.ending import end_stack
 from pytest_obsstack.provision.run import Run

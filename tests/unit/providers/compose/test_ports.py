@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 import pytest
 
 from pytest_obsstack.errors import StackUnavailable
-from pytest_obsstack.options import GUIDE_PORTS
-from pytest_obsstack.providers.app import free_port
+from pytest_obsstack.options.kinds import GUIDE_PORTS
 from pytest_obsstack.providers.compose import project
+from pytest_obsstack.providers.ports import free_port
 from tests.unit.providers.compose.fake_engine import Container
 from tests.unit.providers.compose.support import Bench, compose_options
 
@@ -58,7 +58,7 @@ def test_a_port_that_was_asked_for_and_is_taken(
     assert str(raised.value) == textwrap.dedent(
         f"""\
         The container of loki cannot have its port.
-          expected  port {port} on 127.0.0.1 is free (--obs-port loki=…)
+          expected  port {port} on 127.0.0.1 is free (--obs-port loki={port})
           found     somebody else listens there
           do        end that program, or leave out --obs-port to get a free port"""
     )

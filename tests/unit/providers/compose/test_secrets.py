@@ -10,7 +10,7 @@ import pytest
 
 from pytest_obsstack.errors import StackUnavailable
 from pytest_obsstack.options import Options
-from pytest_obsstack.providers.app import simple_app
+from pytest_obsstack.providers.app_spec import simple_app
 from pytest_obsstack.providers.compose.apps import AppContainers
 from pytest_obsstack.providers.compose.network import Network
 from pytest_obsstack.providers.compose.project import write_variables

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from pytest_obsstack import cli
-from pytest_obsstack.cli_doctor import print_report
+from pytest_obsstack.cli.doctor import print_report
 from pytest_obsstack.endpoints import LokiEndpoint
 from pytest_obsstack.provision.doctor import subject as subject_module
 from pytest_obsstack.provision.doctor.checks import NAMES

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pytest_obsstack.providers.home import Home, find_home
+from pytest_obsstack.cli.common import HomeOption, home_of
 
 if TYPE_CHECKING:
     from pytest_obsstack.provision.doctor.choose import Given
@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red", "skipped": "dim"}
 
-HomeOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", help="Folder of the kept stack; by default .obsstack of the project around here."
-    ),
-]
 DsnOption = Annotated[
     str | None,
     typer.Option(
@@ -155,7 +149,7 @@ def _subject(given: Given, home: Path | None, timeout_s: float) -> Iterator[Subj
     from pytest_obsstack.provision.doctor.subject import Subject
 
     try:
-        setup = choose(given, Home(home or find_home(Path.cwd())), os.environ)
+        setup = choose(given, home_of(home), os.environ)
     except pytest.UsageError as error:
         raise typer.BadParameter(str(error)) from error
     subject = Subject(setup, timeout_s=timeout_s)
