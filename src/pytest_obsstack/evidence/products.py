@@ -20,7 +20,7 @@ from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.evidence.names import product_name
 from pytest_obsstack.evidence.proofs import Product, Ran
 from pytest_obsstack.options import Options
-from pytest_obsstack.providers.compose.command import Compose, ComposeFailed
+from pytest_obsstack.providers.compose.command import Compose, ComposeFailed, labels_of
 from pytest_obsstack.providers.compose.project import LABEL
 from pytest_obsstack.providers.state import StackState
 
@@ -135,7 +135,7 @@ def _services(compose: Compose) -> dict[str, Product]:
         service = container["Service"]
         if service not in _SERVERS:
             continue
-        labels = _labels(container)
+        labels = labels_of(container)
         told = labels.get(f"{LABEL}.stands-in-for")
         version = labels.get(f"{LABEL}.version") or _told_version(compose, service)
         found[service] = Product(product_name(service, told), version, told is not None)
@@ -149,10 +149,3 @@ def _told_version(compose: Compose, service: str) -> str:
             if match is not None:
                 return match[0]
     return "unknown"
-
-
-def _labels(container: Mapping[str, Any]) -> Mapping[str, str]:
-    labels: str | Mapping[str, str] = container.get("Labels") or {}
-    if isinstance(labels, str):
-        return dict(pair.partition("=")[::2] for pair in labels.split(","))
-    return labels

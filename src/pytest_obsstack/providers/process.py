@@ -89,12 +89,10 @@ class ManagedProcess:
         """SIGTERM, the grace time, then SIGKILL; returns when it is gone."""
         if self._popen.poll() is not None:
             return
-        self._popen.terminate()
-        try:
-            self._popen.wait(self._grace_s + _KILL_AFTER_S)
-        except subprocess.TimeoutExpired:
+        # Not `Popen.wait` with a timeout, which looks twenty times a second.
+        if not _terminate(self.pid, self._grace_s + _KILL_AFTER_S):
             self._popen.kill()
-            self._popen.wait()
+        self._popen.wait()
 
     def detach(self) -> ProcessIdentity:
         """Leave the process to whoever reads its identity from a state file."""
@@ -135,22 +133,29 @@ class ProcessIdentity:
         """SIGTERM, then wait; False if it is still there. For processes of an earlier run."""
         if not self.alive:
             return True
-        try:
-            ended = owner_descriptor(self.pid)
-            os.kill(self.pid, signal.SIGTERM)
-        except ProcessLookupError:
-            return True
-        if ended < 0:
-            return _gone_within(self, timeout_s)
-        try:
-            return bool(select.select([ended], [], [], timeout_s)[0])
-        finally:
-            os.close(ended)
+        return _terminate(self.pid, timeout_s)
 
 
-def _gone_within(identity: ProcessIdentity, timeout_s: float) -> bool:
+def _terminate(pid: int, timeout_s: float) -> bool:
+    """SIGTERM, and whether the process ends in that time; a zombie has ended."""
+    try:
+        # Before the signal: afterwards the pid may be another one's.
+        ended = owner_descriptor(pid)
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return True
+    if ended < 0:
+        return _gone_within(pid, timeout_s)
+    try:
+        return bool(select.select([ended], [], [], timeout_s)[0])
+    finally:
+        os.close(ended)
+
+
+def _gone_within(pid: int, timeout_s: float) -> bool:
     import time
 
+    identity = ProcessIdentity.of(pid)
     deadline = time.monotonic() + timeout_s
     while identity.alive and time.monotonic() < deadline:
         time.sleep(0.02)
