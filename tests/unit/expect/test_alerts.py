@@ -165,6 +165,8 @@ def text_of(error: pytest.ExceptionInfo[Exception]) -> str:
 # ---- presence
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "green")
+@pytest.mark.proves("obs_alert_receiver.expect_resolved", "green")
 def test_an_alert_is_found_by_name_and_labels_and_its_end_too() -> None:
     made = given()
     made.arrive(severity="page")
@@ -196,6 +198,7 @@ def test_a_prometheus_that_is_stopped_is_asked_for_nothing() -> None:
     assert (made.stack.scrapes, made.stack.asked_to_evaluate) == ([], 0)
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "red")
 def test_where_none_came_rule_alerts_deliveries_and_arrivals_are_told() -> None:
     made = given(rule("firing", active("firing", severity="ticket")))
     made.arrive(severity="ticket")
@@ -212,6 +215,27 @@ def test_where_none_came_rule_alerts_deliveries_and_arrivals_are_told() -> None:
         f"evaluated T ago → 1 active alert: firing {{instance: '{INSTANCE}', severity: 'ticket'}}, "
         "value 2e+00 → Prometheus' Alertmanagers: http://127.0.0.1:9093/api/v2/alerts (sent 1, "
         "failed 0) → the receiver http://127.0.0.1:9093 got 1 alert\n"
+        f"  look      {LOOK}"
+    )
+
+
+@pytest.mark.proves("obs_alert_receiver.expect_resolved", "red")
+def test_an_alert_that_fires_still_is_not_resolved() -> None:
+    made = given(rule("firing", active("firing")))
+    made.arrive()
+    made.stack.alertmanagers[0]["sent"] = 1
+    with pytest.raises(AssertionError) as caught:
+        made.expectations.expect_resolved("High")
+    assert text_of(caught) == (
+        "No alert arrived as expected within T (POLLS).\n"
+        "  expected  High, status 'resolved'\n"
+        "  found     1 alert at the receiver\n"
+        f"  nearest   High (firing) {{instance: '{INSTANCE}'}}\n"
+        "              status  expected 'resolved'   got 'firing'\n"
+        "  pipeline  app 1 request (500) → Prometheus' rule High (app in rules.yml) is firing, "
+        f"evaluated T ago → 1 active alert: firing {{instance: '{INSTANCE}'}}, value 2e+00 → "
+        "Prometheus' Alertmanagers: http://127.0.0.1:9093/api/v2/alerts (sent 1, failed 0) → the "
+        "receiver http://127.0.0.1:9093 got 1 alert\n"
         f"  look      {LOOK}"
     )
 
@@ -257,6 +281,9 @@ def test_a_rule_that_is_not_there_is_named_and_those_that_are() -> None:
     ) in text_of(caught)
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "other trace")
+@pytest.mark.proves("obs_alert_receiver.expect_resolved", "other trace")
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "other trace")
 @pytest.mark.parametrize(
     ("labels", "began_s", "cause"),
     [
@@ -272,6 +299,10 @@ def test_what_this_test_has_not_caused_satisfies_nothing(
     with pytest.raises(AssertionError) as caught:
         made.expectations.expect_alert("High")
     assert f"caused_by  expected 'this test'   got {cause!r}" in str(caught.value)
+    made.arrive("resolved", began_s=began_s, **labels)
+    with pytest.raises(AssertionError) as caught:
+        made.expectations.expect_resolved("High")
+    assert f"caused_by  expected 'this test'   got {cause!r}" in str(caught.value)
     # Nor does it break the expectation that none comes.
     made.expectations.expect_no_alert("High")
 
@@ -282,6 +313,7 @@ def sentry_alert(made: Given, trace_id: str, **headers: str) -> None:
     made.post("/webhook", body, **{"sentry-hook-resource": "event_alert", **headers})
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "other trace")
 def test_the_alert_of_another_trace_is_not_taken() -> None:
     made = given()
     sentry_alert(made, OTHER_TRACE)
@@ -303,6 +335,7 @@ def test_an_alert_without_the_right_signature_is_not_taken() -> None:
 # ---- absence
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "green")
 def test_an_evaluation_after_the_last_sample_proves_that_nothing_fires() -> None:
     made = given()
     made.expectations.expect_no_alert("High")
@@ -327,6 +360,7 @@ def test_deliveries_are_told_by_the_metrics_of_a_prometheus_that_is_not_steered(
         assert shown in str(caught.value)
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "red")
 def test_an_alert_that_arrived_is_told_at_once() -> None:
     made = given()
     made.arrive(severity="page")
@@ -342,6 +376,7 @@ def test_an_alert_that_arrived_is_told_at_once() -> None:
     made.expectations.expect_no_alert("High", labels={"severity": "ticket"})
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "red")
 def test_an_alert_that_fired_without_being_told_counts_too() -> None:
     made = given()
     made.record("firing", FIRED_S, FIRED_S + 1)
@@ -356,6 +391,7 @@ def test_an_alert_that_fired_without_being_told_counts_too() -> None:
     )
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "cannot tell")
 def test_what_was_firing_before_the_test_cannot_be_told_apart() -> None:
     made = given()
     made.record("firing", SENT_S - 20, SENT_S - 2, FIRED_S)
@@ -370,6 +406,7 @@ def test_what_was_firing_before_the_test_cannot_be_told_apart() -> None:
     )
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "cannot tell")
 def test_what_is_pending_may_yet_fire() -> None:
     made = given(rule("pending", active("pending")))
     with pytest.raises(CannotTell) as caught:

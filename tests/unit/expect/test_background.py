@@ -24,6 +24,7 @@ def busy() -> tuple[Bench, Probe]:
     return given, Probe(given.context, cast("Any", None))
 
 
+@pytest.mark.proves("obs.expect_background_end", "green")
 def test_each_signal_is_settled_by_its_own_end() -> None:
     given, obs = busy()
     given.sentry.transactions = [transaction("send mail")]
@@ -50,6 +51,7 @@ def test_the_next_request_calls_it_into_question() -> None:
     assert not errors_settled(given.context).proven
 
 
+@pytest.mark.proves("obs.expect_background_end", "red")
 def test_an_end_that_does_not_come() -> None:
     given, obs = busy()
     given.sentry.transactions = [transaction("error")]
@@ -72,6 +74,7 @@ def test_an_end_that_does_not_come() -> None:
     assert not errors_settled(given.context).proven
 
 
+@pytest.mark.proves("obs.expect_background_end", "other trace")
 def test_the_end_of_another_traces_work_is_none_of_this_test() -> None:
     given, obs = busy()
     given.sentry.transactions = [transaction("send mail")]

@@ -66,6 +66,9 @@ def obs_sentry(made: Bench) -> SentryExpectations:
     return SentryExpectations(made.context)
 
 
+@pytest.mark.proves("obs.sentry.resolve", "green")
+@pytest.mark.proves("obs.sentry.expect_regression", "green")
+@pytest.mark.proves("obs.sentry.expect_no_regression", "red")
 def test_an_issue_regresses_because_of_an_event_of_this_test() -> None:
     made, sentry = given()
     obs = obs_sentry(made)
@@ -84,6 +87,8 @@ def test_an_issue_regresses_because_of_an_event_of_this_test() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_no_regression", "green")
+@pytest.mark.proves("obs.sentry.expect_regression", "red")
 def test_an_issue_that_stays_resolved_has_not_regressed() -> None:
     made, _ = given()
     obs = obs_sentry(made)
@@ -104,6 +109,8 @@ def test_an_issue_that_stays_resolved_has_not_regressed() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_regression", "other trace")
+@pytest.mark.proves("obs.sentry.expect_no_regression", "other trace")
 def test_the_event_of_another_trace_that_opens_it_again_is_not_taken() -> None:
     made, sentry = given()
     obs = obs_sentry(made)
@@ -129,6 +136,7 @@ def test_a_regression_of_an_earlier_life_does_not_count() -> None:
         obs.expect_regression(resolved)
 
 
+@pytest.mark.proves("obs.sentry.expect_regression", "cannot tell")
 def test_an_issue_that_was_never_resolved_cannot_regress() -> None:
     made, _ = given()
     with pytest.raises(CannotTell) as caught:
@@ -142,6 +150,7 @@ def test_an_issue_that_was_never_resolved_cannot_regress() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.resolve", "cannot tell")
 def test_an_issue_is_not_resolved_while_errors_may_be_under_way() -> None:
     made, sentry = given()
     sentry.spans = []
@@ -154,6 +163,16 @@ def test_an_issue_is_not_resolved_while_errors_may_be_under_way() -> None:
     assert sentry.issues[0].status == "unresolved"
 
 
+@pytest.mark.proves("obs.sentry.resolve", "other trace")
+def test_the_transaction_of_another_trace_resolves_nothing() -> None:
+    made, sentry = given()
+    made.make_foreign(settled=False)
+    with pytest.raises(CannotTell, match="Cannot resolve issue SIMPLE-APP-1 for good"):
+        obs_sentry(made).resolve(issue())
+    assert sentry.issues[0].status == "unresolved"
+
+
+@pytest.mark.proves("obs.sentry.expect_no_regression", "cannot tell")
 def test_that_nothing_regressed_cannot_be_told_before_all_has_arrived() -> None:
     made, sentry = given()
     obs = obs_sentry(made)

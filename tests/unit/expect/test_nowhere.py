@@ -59,10 +59,12 @@ def found_in_event(wanted: str, body: Any) -> bool:
     return any(search(given.context, wanted))
 
 
+@pytest.mark.proves("obs.expect_nowhere", "green")
 def test_a_text_that_is_nowhere_passes() -> None:
     expect_nowhere(settled().context, SECRET)
 
 
+@pytest.mark.proves("obs.expect_nowhere", "red")
 def test_message_with_every_place() -> None:
     given = settled()
     given.sentry.bodies["e" * 32] = {"request": {"data": {"password": SECRET}}}
@@ -252,6 +254,7 @@ def test_structured_logs_that_may_come_after_the_deadline() -> None:
     )
 
 
+@pytest.mark.proves("obs.expect_nowhere", "cannot tell")
 @pytest.mark.parametrize(
     ("missing", "signal", "reason"),
     [
