@@ -94,6 +94,7 @@ def expect_sampling_rate(
                 look=(KEEP,),
             )
         )
+    context.asserted.add("sampling", "all", found=["expect_sampling_rate"])
     return sampled / requests
 
 
@@ -136,6 +137,7 @@ def expect_every_request_traced(driver: Driver, n: int, *, path: str | None) -> 
                 look=(KEEP,),
             )
         )
+    context.asserted.add("sampling", "all", found=["expect_every_request_traced"])
 
 
 def expect_decision_kept(driver: Driver, path: str) -> None:
@@ -184,6 +186,7 @@ def expect_decision_kept(driver: Driver, path: str) -> None:
                 look=(KEEP,),
             )
         )
+    context.asserted.add("sampling", "absent", found=["expect_decision_kept"])
 
 
 # ---- sending, settled

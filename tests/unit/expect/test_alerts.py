@@ -19,8 +19,9 @@ from pytest_obsstack.errors import BackendRefused, CannotTell
 from pytest_obsstack.expect.alerts import AlertReceiver
 from pytest_obsstack.receiver.alert import Request
 from pytest_obsstack.receiver.server import Receiver
+from pytest_obsstack.record.asserted import Asserted
 from tests.unit.expect.fakes import INSTANCE, NOW_S, Bench, FakePrometheus, FakeStack, bench
-from tests.unit.expect.models import OTHER_TRACE, SENT_S, TRACE, root_span
+from tests.unit.expect.models import OTHER_TRACE, SENT_S, TRACE, event, root_span
 
 LOOK = "http://127.0.0.1:9090/alerts  ·  keep the stack: --obs-keep-stack"
 FIRED_S = SENT_S + 5
@@ -307,10 +308,11 @@ def test_what_this_test_has_not_caused_satisfies_nothing(
     made.expectations.expect_no_alert("High")
 
 
-def sentry_alert(made: Given, trace_id: str, **headers: str) -> None:
-    event = {"event_id": "a", "issue_id": "1", "contexts": {"trace": {"trace_id": trace_id}}}
+def sentry_alert(made: Given, trace_id: str, **more: Any) -> None:
+    contexts = {"trace": {"trace_id": trace_id}}
+    event = {"event_id": "a", "issue_id": "1", "contexts": contexts, **more}
     body = {"action": "triggered", "data": {"event": event, "triggered_rule": "new"}}
-    made.post("/webhook", body, **{"sentry-hook-resource": "event_alert", **headers})
+    made.post("/webhook", body, **{"sentry-hook-resource": "event_alert"})
 
 
 @pytest.mark.proves("obs_alert_receiver.expect_alert", "other trace")
@@ -455,15 +457,100 @@ def test_a_rule_that_fails_or_is_not_there_cannot_tell() -> None:
     assert cannot_tell(given(), "Low") == "there is no alert rule Low"
 
 
+# ---- what they write down for the self-check
+
+
+def facts(made: Given) -> list[Asserted]:
+    return list(made.bench.context.asserted)
+
+
+def test_an_alert_of_a_metric_is_an_expectation_on_that_metric() -> None:
+    query = 'sum by (job) (errors_total{status=~"5.."}) > 0'
+    made = given(rule(query=query))
+    made.arrive()
+    made.expectations.expect_alert("High")
+    made.arrive("resolved")
+    made.expectations.expect_resolved("High")
+    once = [
+        Asserted("metric", "present", frozenset({"status"}), (query,)),
+        Asserted("alert", "present", frozenset({"metrics"}), ("High",)),
+    ]
+    assert facts(made) == [*once, *once]
+
+
+def test_an_alert_of_which_nobody_knows_the_rule_is_one_of_nothing() -> None:
+    made = given()
+    made.arrive(alertname="Of Loki's ruler")
+    made.expectations.expect_alert("Of Loki's ruler")
+    assert facts(made) == [Asserted("alert", "present", frozenset(), ("Of Loki's ruler",))]
+
+
+@pytest.mark.parametrize("environment", [None, "production"])
+def test_an_alert_of_an_error_is_an_expectation_on_its_event(
+    monkeypatch: pytest.MonkeyPatch, environment: str | None
+) -> None:
+    made = given()
+    sentry_rule(monkeypatch, made, fired_s=FIRED_S, environment=environment)
+    sentry_alert(made, TRACE, tags=[["tier", "gold"]])
+    made.expectations.expect_alert("new", labels={"tier": "gold"})
+    named = {"tags.tier"} if environment is None else {"tags.tier", "environment"}
+    assert facts(made) == [
+        Asserted("issue", "present", frozenset(named)),
+        Asserted("alert", "present", frozenset({"errors"}), ("new",)),
+    ]
+
+
+def test_what_is_told_of_an_issue_has_no_tags_of_its_event() -> None:
+    made = given()
+    made.bench.sentry.events = [event()]
+    issue = {"issue": {"id": "1", "shortId": "SHOP-1"}}
+    made.post("/webhook", {"action": "created", "data": issue}, **{"sentry-hook-resource": "issue"})
+    made.expectations.expect_alert("issue", labels={"action": "created"})
+    assert facts(made)[0] == Asserted("issue", "present")
+
+
+def test_no_alert_of_a_metric_and_none_of_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = given()
+    made.expectations.expect_no_alert("High")
+    assert facts(made) == [Asserted("alert", "absent", frozenset({"metrics"}), ("High",))]
+    made = given()
+    sentry_rule(monkeypatch, made, fired_s=None)
+    made.expectations.expect_no_alert("new")
+    assert facts(made) == [
+        Asserted("issue", "absent"),
+        Asserted("alert", "absent", frozenset({"errors"}), ("new",)),
+    ]
+
+
+def test_what_is_not_met_writes_nothing_and_where_no_fault_can_be_no_rule_is_asked_for() -> None:
+    made = given(rule("pending", active("pending")))
+    with pytest.raises(AssertionError):
+        made.expectations.expect_alert("High")
+    with pytest.raises(CannotTell):
+        made.expectations.expect_no_alert("High")
+    made.stack.steerable = False
+    made.arrive()
+    asked = made.prometheus.evaluations
+    made.expectations.expect_alert("High")
+    assert (facts(made), made.prometheus.evaluations) == ([], asked)
+
+
 # ---- Sentry's rules
 
 
-def sentry_rule(monkeypatch: pytest.MonkeyPatch, made: Given, *, fired_s: float | None) -> None:
+def sentry_rule(
+    monkeypatch: pytest.MonkeyPatch,
+    made: Given,
+    *,
+    fired_s: float | None,
+    environment: str | None = None,
+) -> None:
     """Let the tracker have the rule "new", which fired last at that time."""
     fired = None if fired_s is None else iso(fired_s)
-    raw = {"id": "1", "name": "new", "frequency": 5, "lastTriggered": fired}
+    known = {"id": "1", "name": "new", "frequency": 5}
+    raw = {**known, "lastTriggered": fired, "environment": environment}
     found = parse_issue_rule(raw)
-    for module in ("alert_fence", "alert_rules"):
+    for module in ("alert_facts", "alert_fence", "alert_rules"):
         monkeypatch.setattr(f"pytest_obsstack.expect.{module}.sentry_rule", lambda *_: found)
     made.bench.sentry.spans = [root_span()]
 

@@ -14,6 +14,7 @@ from pytest_obsstack.clients.sentry.tracker import TrackerTraits
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.sentry import SentryExpectations
+from pytest_obsstack.record.asserted import Asserted
 from tests.unit.expect.fakes import Bench, FakeSentry, bench
 from tests.unit.expect.models import event, issue, root_span
 
@@ -184,6 +185,20 @@ def test_that_nothing_regressed_cannot_be_told_before_all_has_arrived() -> None:
         NOT_PROVEN,
         "  expected  the fence of each request has arrived",
         "  found     the transaction of GET /error (500) has not arrived after 0.0 s (1 poll)",
+    ]
+
+
+def test_what_becomes_of_an_issue_is_written_down_for_the_self_check() -> None:
+    made, sentry = given()
+    obs = obs_sentry(made)
+    resolved = obs.resolve(issue())
+    obs.expect_no_regression(resolved)
+    sentry.events.append(event(event_id=SECOND))
+    sentry.regress(SECOND)
+    obs.expect_regression(resolved)
+    assert list(made.context.asserted) == [
+        Asserted("issue", "absent", frozenset({"status"})),
+        Asserted("issue", "present", frozenset({"status"})),
     ]
 
 

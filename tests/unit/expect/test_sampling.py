@@ -308,6 +308,21 @@ def test_a_decision_cannot_be_told_before_all_has_arrived() -> None:
         expect_decision_kept(app(no_fence=True).driver, "/")
 
 
+# ---- what they write down for the self-check
+
+
+def test_what_is_expected_of_sampling_is_written_down() -> None:
+    made = app()
+    expect_every_request_traced(made.driver, 3, path=None)
+    rate_of(made, 1.0)
+    expect_decision_kept(made.driver, "/")
+    assert [(fact.kind, fact.found) for fact in made.given.context.asserted] == [
+        ("sampling", ("expect_every_request_traced",)),
+        ("sampling", ("expect_sampling_rate",)),
+        ("sampling", ("expect_decision_kept",)),
+    ]
+
+
 # ---- the interval
 
 
