@@ -19,12 +19,12 @@ from pytest_obsstack.expect.histogram import Histogram, merged, wanted_of
 from pytest_obsstack.expect.hops import metric_hops
 from pytest_obsstack.expect.increases import Increase, counted, increases
 from pytest_obsstack.expect.matching import NOT_GIVEN, describe_value
-from pytest_obsstack.expect.metric_fence import metrics_settled
+from pytest_obsstack.expect.metric_fence import metrics_settled, own_metrics_settled
 from pytest_obsstack.expect.metric_traces import expect_exemplar
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
 from pytest_obsstack.expect.selector import label_names, name_of, own_selector, with_suffix
-from pytest_obsstack.expect.settled import background_unfinished, never_tells
+from pytest_obsstack.expect.settled import background_unfinished
 from pytest_obsstack.expect.soft import Expectations
 from pytest_obsstack.record.asserted import How
 from pytest_obsstack.waiting import until
@@ -92,9 +92,7 @@ class MetricExpectations(Expectations):
         self._need_exactness(f"expect_no_increase({selector!r})")
         self._need_end(f"assert that {selector} did not increase")
         own = self._own(selector)
-        settled = never_tells(self._context, "metrics") or metrics_settled(
-            self._context, self._context.last_ended_s
-        )
+        settled = own_metrics_settled(self._context)
         if not settled.proven:
             raise cannot_tell(
                 f"assert that {own} did not increase",
@@ -288,8 +286,18 @@ class MetricExpectations(Expectations):
         return [i for i in increases(self._context, own) if i.amount]
 
     def _need_responses(self, call: str) -> None:
-        """What a request without a response has counted, or is about to, cannot be told."""
+        """What a request without a response has counted, or is about to, cannot be told.
+
+        Nor what a request has counted of which nobody here knows.
+        """
         __tracebackhide__ = True
+        if not self._context.exchanges.all:
+            raise CannotTell(
+                f"{call} cannot be told.",
+                expected="a request of this test, after which the app has exported",
+                found="no request of this test is known, so there is nothing to wait for",
+                advice="send one with obs.get(…), or hand obs.headers to your client first",
+            )
         for exchange in self._context.exchanges.all:
             if exchange.status is None and not exchange.handed_out:
                 raise CannotTell(

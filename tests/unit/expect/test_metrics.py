@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -197,6 +198,51 @@ def test_no_increase_cannot_be_told_of_a_request_without_a_response() -> None:
     given.context.exchanges.all.append(exchange("/slow", None))
     with pytest.raises(CannotTell, match="GET /slow got no response"):
         metrics(given).expect_no_increase(SELECTOR)
+
+
+@pytest.mark.parametrize(
+    ("asked", "call"),
+    [
+        (
+            lambda metrics: metrics.expect_increase(SELECTOR, by=0),
+            f"expect_increase({SELECTOR!r}, by=0)",
+        ),
+        (
+            lambda metrics: metrics.expect_histogram("duration_seconds", count=0),
+            "expect_histogram('duration_seconds')",
+        ),
+    ],
+)
+def test_nothing_is_counted_exactly_where_no_request_is_known(asked: Any, call: str) -> None:
+    given = counted((BEFORE_S, 2), (AFTER_S, 2), no_request=True)
+    with pytest.raises(CannotTell) as caught:
+        asked(metrics(given))
+    assert str(caught.value) == (
+        f"{call} cannot be told.\n"
+        "  expected  a request of this test, after which the app has exported\n"
+        "  found     no request of this test is known, so there is nothing to wait for\n"
+        "  do        send one with obs.get(…), or hand obs.headers to your client first"
+    )
+
+
+def test_samples_from_the_future_tell_nothing_of_when_they_were_taken() -> None:
+    given = counted((BEFORE_S, 2))
+    given.context.app = replace(given.context.app, started_here=False)
+    now_s = time.time()
+    given.context.exchanges.all[:] = [exchange(started_s=now_s - 2, ended_s=now_s - 1)]
+    given.prometheus.add(NAME, (now_s + 40, 2), endpoint="/error")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.unit.expect.fakes.NOW_S", now_s + 60)
+        with pytest.raises(CannotTell) as caught:
+            metrics(given).expect_no_increase(SELECTOR)
+        assert re.sub(r"(39|40)\.\d\d s", "AHEAD", str(caught.value)) == (
+            f"Cannot assert that {OWN} did not increase: it is not proven that all metrics of this "
+            "test have arrived.\n"
+            "  expected  the fence of each request has arrived\n"
+            "  found     the newest sample of simple-app-main is AHEAD from now: its clock is "
+            "ahead, so no sample tells whether it was taken after the last response\n"
+            "  do        let the machines of the app and of the tests agree on the time (NTP)"
+        )
 
 
 # ---- what cannot be told
