@@ -302,6 +302,19 @@ def test_a_decision_that_does_not_reach_a_service() -> None:
     )
 
 
+def test_a_decision_of_which_nothing_can_be_seen_is_not_said_to_be_kept() -> None:
+    made = app(facts=app_facts(signals=frozenset({"logs"})), keeps_decisions=False)
+    with pytest.raises(CannotTell) as caught:
+        expect_decision_kept(made.driver, "/")
+    assert str(caught.value) == (
+        "Cannot tell whether the caller's decision is kept.\n"
+        "  expected  an app that reports errors or spans, and a backend that shows them by trace\n"
+        "  found     an app that reports logs, --obs-stack=embedded\n"
+        '  do        mark the test with obs_requires("transactions") or obs_requires("spans")'
+    )
+    assert made.asked == []
+
+
 @pytest.mark.proves("obs.expect_decision_kept", "cannot tell")
 def test_a_decision_cannot_be_told_before_all_has_arrived() -> None:
     with pytest.raises(CannotTell, match="tell whether the caller's decision is kept"):
