@@ -21,9 +21,14 @@ if TYPE_CHECKING:
 _THIS_TEST = "this test"
 
 
-def of_this_test(expected: Mapping[str, Any]) -> dict[str, Any]:
-    """The fields that are expected, and that the alert is this test's and its sender known."""
-    return {**expected, "caused_by": _THIS_TEST, "signature": "accepted"}
+def of_this_test(expected: Mapping[str, Any], *, signed: bool) -> dict[str, Any]:
+    """The fields that are expected, and that the alert is this test's.
+
+    ``signed``: and its signature right, where one is expected. What must not come must not come
+    with a wrong one either.
+    """
+    own = {**expected, "caused_by": _THIS_TEST}
+    return {**own, "signature": "accepted"} if signed else own
 
 
 def alert_fields(context: Context, alert: Alert) -> dict[str, Any]:

@@ -71,7 +71,7 @@ class AlertReceiver(Expectations):
     def trust(self, app: SentryApp | str) -> None:
         """Check the signatures of an integration's webhooks by its client secret.
 
-        An alert with a wrong signature, or without one, satisfies no expectation from then on.
+        From then on no alert with a wrong signature, or without one, is one that was expected.
         """
         secret = app if isinstance(app, str) else app.client_secret
         if secret is not None:
@@ -142,7 +142,7 @@ class AlertReceiver(Expectations):
     def _expect(self, expected: dict[str, Any], name: str, within_s: float | None) -> Alert:
         __tracebackhide__ = True
         context = self._context
-        wanted = of_this_test(expected)
+        wanted = of_this_test(expected, signed=True)
         candidates: list[Candidate] = []
 
         def poll() -> Alert | None:
@@ -248,7 +248,7 @@ class AlertReceiver(Expectations):
             )
 
     def _arrived(self, expected: dict[str, Any]) -> list[Alert]:
-        wanted, context = of_this_test(expected), self._context
+        wanted, context = of_this_test(expected, signed=False), self._context
         return [
             alert
             for alert in self.server.alerts
