@@ -11,7 +11,8 @@ import pytest
 
 from pytest_obsstack.errors import BackendUnavailable, CannotTell, ObsstackError
 from pytest_obsstack.expect.context import AppHistory
-from pytest_obsstack.expect.metrics import FIRST_EXPORT_S, MetricExpectations
+from pytest_obsstack.expect.metric_needs import FIRST_EXPORT_S
+from pytest_obsstack.expect.metrics import MetricExpectations
 from tests.unit.expect.fakes import Bench, app_facts, bench
 from tests.unit.expect.models import SENT_S, exchange
 
