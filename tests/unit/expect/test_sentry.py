@@ -238,6 +238,29 @@ def test_absence_cannot_be_told_before_the_transaction_has_arrived() -> None:
     )
 
 
+def test_no_issue_cannot_be_told_while_an_error_is_in_none() -> None:
+    given = arrived()
+    given.sentry.events.append(event("KeyError", "'x'", event_id="2" * 32, issue_id=None))
+    with pytest.raises(CannotTell) as caught:
+        obs_sentry(given).expect_no_issue("KeyError")
+    assert str(caught.value) == (
+        "Cannot assert that there is no issue: it is not proven that all errors of this test have "
+        "arrived.\n"
+        "  expected  the fence of each request has arrived\n"
+        "  found     KeyError \"'x'\" belongs to no issue yet after 0.0 s (2 polls)\n"
+        "  do        look at the logs of the tracker and its workers"
+    )
+    given.sentry.issues.append(issue("KeyError", "'x'", id="2"))
+    given.context.timeout_s = 5.0
+
+    def group(_: int) -> None:
+        given.sentry.events[1] = event("KeyError", "'x'", event_id="2" * 32, issue_id="2")
+
+    given.sentry.at_poll = group
+    with pytest.raises(AssertionError, match="Sentry has 1 issue that must not be there"):
+        obs_sentry(given).expect_no_issue("KeyError")
+
+
 @pytest.mark.proves("obs.sentry.events", "cannot tell")
 def test_cannot_tell_names_the_hop_that_is_broken() -> None:
     given = bench(exchange(status=200))
