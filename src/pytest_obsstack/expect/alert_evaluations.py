@@ -45,18 +45,19 @@ def evaluated_twice(context: Context, name: str) -> tuple[Settled, Sequence[Rule
 
 
 def _groups_evaluated(context: Context, name: str, groups: frozenset[_Group]) -> Settled:
-    seen: dict[_Group, set[datetime | None]] = {group: set() for group in groups}
+    # Of each rule by itself: the rules of a group are evaluated one after the other.
+    seen: dict[tuple[_Group, int], set[datetime | None]] = {}
+
+    def those() -> list[Rule]:
+        return [rule for rule in context.clients.prometheus.rules() if _group(rule) in groups]
 
     def poll() -> bool | None:
-        for rule in context.clients.prometheus.rules():
-            if _group(rule) in seen:
-                seen[_group(rule)].add(rule.last_evaluation)
-        return True if all(len(times) >= 3 for times in seen.values()) else None
+        for index, rule in enumerate(those()):
+            seen.setdefault((_group(rule), index), set()).add(rule.last_evaluation)
+        return True if seen and all(len(times) >= 3 for times in seen.values()) else None
 
     # Two intervals and a margin are waited for in any case: a rule of a minute needs that long.
-    longest_s = max(
-        rule.interval_s for rule in context.clients.prometheus.rules() if _group(rule) in seen
-    )
+    longest_s = max((rule.interval_s for rule in those()), default=0.0)
     waited = until(poll, timeout_s=max(context.timeout_s, 3 * longest_s))
     if waited.value:
         return Settled(None, waited.polls, waited.waited_s)

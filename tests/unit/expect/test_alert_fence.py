@@ -289,6 +289,24 @@ class RecordingPrometheus(RulingPrometheus):
         return (*super().rules(), *slow)
 
 
+def test_times_of_several_rules_are_not_several_evaluations() -> None:
+    """The rules of a group are evaluated one after the other, each at a time of its own."""
+
+    @dataclass
+    class Resting(RulingPrometheus):
+        def rules(self) -> tuple[Rule, ...]:
+            times = (f"2026-01-01T00:00:0{second}Z" for second in range(4))
+            beside = [{**RECORDED, "name": f"r{n}", "lastEvaluation": next(times)} for n in "abc"]
+            alert = {**rule(), "lastEvaluation": next(times)}
+            return parse_rules({"groups": [grouped("all", *beside, alert, interval_s=0.02)]})
+
+    made = given()
+    resting = Resting(samples=made.prometheus.samples)
+    made.bench.context.clients.__dict__["prometheus"] = resting
+    made.stack.steerable = False
+    assert cannot_tell(made).startswith("Prometheus has not evaluated the rule High twice")
+
+
 def test_an_alert_whose_recorded_series_is_old_cannot_tell() -> None:
     made = given(rule(query="shop:errors:rate1m > 1"))
     steered = RecordingPrometheus(rule=made.prometheus.rule, samples=made.prometheus.samples)
