@@ -228,9 +228,9 @@ def heed_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def ended(process: subprocess.Popen[str]) -> Ended:
+def ended(process: subprocess.Popen[str], within_s: float = 2 * PATIENCE_S) -> Ended:
     """Wait for the end of a command."""
-    output, _ = process.communicate(timeout=2 * PATIENCE_S)
+    output, _ = process.communicate(timeout=within_s)
     return Ended(process.returncode, output)
 
 

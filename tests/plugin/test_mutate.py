@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.docs.blocks import all_blocks
-from tests.plugin.inner import Ended, Project, ended, interrupt, wait_until
+from tests.plugin.inner import PATIENCE_S, Ended, Project, ended, interrupt, wait_until
 
 pytestmark = pytest.mark.obs_requires("app_control", "faults")
 
@@ -66,6 +66,80 @@ def test_metrics_afterwards(obs):
     obs.get("/error")
     obs.metrics.expect_increase('http_requests_total{endpoint="/error"}', by=1)
     obs.metrics.expect_increase("http_requests_total", by=1)
+"""
+ALERTS_OF_METRICS = """
+import pytest
+
+
+def group(expression):
+    rule = {"alert": "Failing", "expr": expression}
+    return {"name": "shop", "interval": "50ms", "rules": [rule]}
+
+
+@pytest.mark.obs_exclusive
+@pytest.mark.obs_requires("metrics")
+def test_alert_of_nothing(obs, obs_alert_receiver):
+    obs.get("/error")
+    obs.metrics.expect_cardinality("http_requests_total", max=9)
+    with obs_alert_receiver.rules(group("vector(1)")):
+        obs_alert_receiver.expect_alert("Failing")
+
+
+@pytest.mark.obs_exclusive
+def test_alert(obs_alert_receiver, obs_with_app):
+    errors = 'sum by (instance) (http_requests_total{status=~"5.."}) > 0'
+    with obs_with_app() as shop, obs_alert_receiver.rules(group(errors)):
+        shop.get("/error")
+        obs_alert_receiver.of(shop).expect_alert("Failing")
+
+
+@pytest.mark.obs_exclusive
+@pytest.mark.obs_requires("metrics")
+def test_no_alert(obs, obs_alert_receiver):
+    with obs_alert_receiver.rules(group("http_requests_total < 0")):
+        obs.get("/health")
+        obs_alert_receiver.expect_no_alert("Failing")
+"""
+ALERTS_OF_ERRORS = """
+import pytest
+
+from pytest_obsstack.clients.sentry.alerts import FIRST_SEEN, notify
+
+
+@pytest.fixture
+def channel(obs, obs_bench, obs_alert_receiver):
+    alerts = obs_bench.clients.sentry.alerts
+    app = alerts.create_integration(f"shop {obs.trace_id}", obs_alert_receiver.webhook_url)
+    rule = alerts.create_issue_rule(
+        f"new {obs.trace_id}", conditions=[FIRST_SEEN], filters=[], actions=[notify(app)]
+    )
+    yield rule.name
+    alerts.delete_issue_rule(rule)
+    alerts.delete_integration(app)
+
+
+def report(obs):
+    # In letters: issues are the same where only numbers differ.
+    word = obs.trace_id.translate(str.maketrans("0123456789", "ghijklmnop"))
+    query = {"level": "error", "message": f"Order {word} is stuck"}
+    obs.get("/log", params=query, headers={"X-Customer-Tier": "gold"})
+
+
+def test_alert_of_an_error(obs, obs_alert_receiver, channel):
+    report(obs)
+    obs_alert_receiver.expect_alert(channel, labels={"customer_tier": "gold"})
+
+
+def test_no_alert_of_an_error(obs, obs_alert_receiver, channel):
+    obs.get("/health")
+    obs_alert_receiver.expect_no_alert(channel)
+
+
+def test_no_regression(obs):
+    report(obs)
+    issue = obs.sentry.resolve(obs.sentry.expect_issue())
+    obs.get("/health")
+    obs.sentry.expect_no_regression(issue)
 """
 OTHERS = """
 import pytest
@@ -248,6 +322,54 @@ def test_every_signal_is_changed_on_its_way_and_left_alone_afterwards(shop: Proj
             "label renamed (metrics): endpoint": "killed",
         },
     }
+
+
+def verdicts_of(shop: Project, test: str) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """By function, how each fault ended, and what the run tells of it."""
+    shop.write("test_it.py", test)
+    # Each rerun starts an app of its own, and waits for an alert that does not come.
+    run = ended(shop.start("--obs-mutate"), within_s=6 * PATIENCE_S)
+    assert run.status == 0, run.output
+    found = {name.partition("::")[2]: ended for name, ended in verdicts(record(shop)).items()}
+    return found, summary(run)
+
+
+def test_an_alert_of_a_metric_is_mutated_by_that_metric(shop: Project) -> None:
+    found, told = verdicts_of(shop, ALERTS_OF_METRICS)
+    assert found == {
+        "test_alert": {
+            "metric frozen (metrics)": "killed",
+            "label renamed (metrics): status": "killed",
+        },
+        # It fires whatever the app counts.
+        "test_alert_of_nothing": {"metric frozen (metrics)": "survived"},
+        "test_no_alert": {},
+    }
+    start = told.index("expectations into which no fault was put:")
+    assert told[start:-2] == [
+        "expectations into which no fault was put:",
+        "  test_it.py::test_alert_of_nothing",
+        "    metric http_requests_total: no fault makes a metric grow",
+        "  test_it.py::test_no_alert",
+        "    no alert Failing: no fault makes a metric grow",
+        "",
+        "left out: 1 test",
+        "  1 × no fault concerns what they expect",
+    ]
+
+
+def test_alerts_and_regressions_of_errors_are_mutated_by_their_events(shop: Project) -> None:
+    found, told = verdicts_of(shop, ALERTS_OF_ERRORS)
+    assert found["test_alert_of_an_error"] == {
+        "trace id changed (errors)": "killed",
+        "event dropped (errors)": "killed",
+        "tag removed (errors): customer_tier": "killed",
+        "event duplicated (errors)": "survived",
+        "level changed (errors)": "survived",
+    }
+    assert found["test_no_alert_of_an_error"] == {"trace id changed (errors)": "killed"}
+    assert found["test_no_regression"]["trace id changed (errors)"] == "killed"
+    assert "expectations into which no fault was put:" not in told
 
 
 def test_what_cannot_be_checked_is_counted_with_its_reason(shop: Project) -> None:

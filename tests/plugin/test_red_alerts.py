@@ -34,6 +34,8 @@ def receiver(obs_alert_receiver: AlertReceiver) -> AlertReceiver:
     return obs_alert_receiver
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "red")
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "red")
 def test_expect_alert(
     receiver: AlertReceiver, obs_with_app: Callable[..., AbstractContextManager[Probe]]
 ) -> None:
@@ -74,6 +76,7 @@ No alert arrived as expected within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "cannot tell")
 def test_expect_no_alert_of_a_rule_that_is_not_there(obs: Probe, receiver: AlertReceiver) -> None:
     obs.get("/health")
     settle(obs)
@@ -89,6 +92,7 @@ Cannot assert that Failing did not fire: it is not proven that all alerts of thi
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_regression", "red")
 def test_expect_regression(obs: Probe) -> None:
     obs.get("/log?level=error&message=Order+17+is+red")
     issue = obs.sentry.resolve(obs.sentry.expect_issue(title="Order 17 is red"))

@@ -31,6 +31,7 @@ No Loki line matched within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.logs.expect_no_line", "cannot tell")
 def test_absence_without_a_request(obs: Probe) -> None:
     with red(CannotTell) as failure:
         obs.logs.expect_no_line(level="ERROR")
@@ -61,6 +62,7 @@ def unsampled(obs: Probe) -> Probe:
     return obs
 
 
+@pytest.mark.proves("obs.sentry.expect_no_issue", "cannot tell")
 def test_absence_of_errors_without_the_transaction(unsampled: Probe) -> None:
     with red(CannotTell) as failure:
         unsampled.sentry.expect_no_issue("ValueError")
@@ -75,6 +77,7 @@ Cannot assert that there is no issue: it is not proven that all errors of this t
     )
 
 
+@pytest.mark.proves("obs.sentry.events", "cannot tell")
 def test_number_of_events_without_the_transaction(unsampled: Probe) -> None:
     with red(CannotTell) as failure:
         unsampled.sentry.events()
@@ -89,6 +92,7 @@ Cannot count the events: it is not proven that all errors of this test have arri
     )
 
 
+@pytest.mark.proves("obs.traces.expect_no_span", "cannot tell")
 def test_absence_of_spans_without_the_server_span(unsampled: Probe) -> None:
     with red(CannotTell) as failure:
         unsampled.traces.expect_no_span("DELETE")
@@ -103,6 +107,7 @@ Cannot assert that there is no span: it is not proven that all spans of this tes
     )
 
 
+@pytest.mark.proves("obs.expect_nowhere", "cannot tell")
 def test_a_text_that_is_nowhere_without_the_transaction(unsampled: Probe) -> None:
     with red(CannotTell) as failure:
         unsampled.expect_nowhere("hunter2")

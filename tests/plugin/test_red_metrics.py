@@ -15,6 +15,7 @@ pytestmark = pytest.mark.obs_requires("app_control", "faults", "metrics", "exact
 REQUESTS = 'http_requests_total{endpoint="/error"}'
 
 
+@pytest.mark.proves("obs.metrics.expect_increase", "red")
 def test_expect_increase(obs: Probe) -> None:
     obs.get("/error")
     obs.get("/health")
@@ -49,6 +50,7 @@ A metric did not increase as expected.
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_no_increase", "red")
 def test_expect_no_increase(obs: Probe) -> None:
     obs.get("/error")
     with red() as failure:
@@ -63,6 +65,7 @@ A metric increased that must not.
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_metric", "red")
 def test_expect_metric(obs: Probe) -> None:
     obs.get("/error")
     hurry(obs)
@@ -79,6 +82,7 @@ A metric was not as expected within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_histogram", "red")
 def test_expect_histogram(obs: Probe) -> None:
     obs.get("/slow?seconds=0.02")
     obs.get("/slow?seconds=0.02")
@@ -105,6 +109,7 @@ A histogram is not as expected.
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_exemplar", "red")
 @pytest.mark.obs_requires("exemplars", "spans")
 def test_expect_exemplar(obs: Probe) -> None:
     obs.get("/slow?seconds=0.02")

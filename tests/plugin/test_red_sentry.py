@@ -21,6 +21,7 @@ def failed(obs: Probe) -> Probe:
     return obs
 
 
+@pytest.mark.proves("obs.sentry.expect_issue", "red")
 def test_expect_issue(failed: Probe) -> None:
     with red() as failure:
         failed.sentry.expect_issue(
@@ -39,6 +40,7 @@ No Sentry issue matched within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_event", "red")
 def test_expect_event(failed: Probe) -> None:
     with red() as failure:
         failed.sentry.expect_event(
@@ -80,6 +82,7 @@ No Sentry event matched within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_transaction", "red")
 def test_expect_transaction(failed: Probe) -> None:
     with red() as failure:
         failed.sentry.expect_transaction("GET /error", op="http.server", status="ok")
@@ -97,6 +100,7 @@ No Sentry transaction matched within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_no_issue", "red")
 def test_expect_no_issue(failed: Probe) -> None:
     with red() as failure:
         failed.sentry.expect_no_issue("ValueError")
@@ -110,6 +114,7 @@ Sentry has 1 issue that must not be there.
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_no_event", "red")
 def test_expect_no_event(obs: Probe) -> None:
     obs.get("/error")
     obs.get("/log?level=critical&message=Disk+is+gone")

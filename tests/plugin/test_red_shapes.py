@@ -37,6 +37,7 @@ def log(obs: Probe, *records: tuple[str, str]) -> None:
     obs.get("/log", params=[*levels, *(("message", text) for _, text in records)])
 
 
+@pytest.mark.proves("obs.sentry.expect_breadcrumbs", "red")
 def test_expect_breadcrumbs(obs: Probe) -> None:
     obs.get("/checkout?fail=1")
     event = obs.sentry.expect_event(type="PaymentError", breadcrumbs=CHECKOUT)
@@ -60,6 +61,7 @@ The breadcrumbs of an event are not as expected in their order.
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_events", "red")
 def test_expect_events(obs: Probe) -> None:
     obs.get("/error")
     obs.get("/error")
@@ -78,6 +80,7 @@ Sentry has another number of events of this test.
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_different_issues", "red")
 def test_expect_different_issues(obs: Probe) -> None:
     obs.get("/error")
     obs.get("/error")
@@ -98,6 +101,7 @@ Events that must not be grouped are in one issue.
     )
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "red")
 def test_expect_trace(obs: Probe) -> None:
     obs.get("/chain")
     entry, call, answer = obs.traces.expect_trace(CHAIN, exactly=True)
@@ -125,6 +129,7 @@ No spans of the expected shape arrived within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "red")
 def test_expect_trace_exactly(obs: Probe) -> None:
     obs.get("/chain")
     with red() as failure:
@@ -143,6 +148,7 @@ The spans have not exactly the expected shape.
     )
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "cannot tell")
 def test_expect_trace_exactly_without_the_server_span(obs: Probe) -> None:
     obs.get(
         "/health",
@@ -163,6 +169,7 @@ Cannot assert that there are no other spans: it is not proven that all spans of 
     )
 
 
+@pytest.mark.proves("obs.logs.expect_lines", "red")
 def test_expect_lines(obs: Probe) -> None:
     log(obs, ("info", "order received"), ("warning", "stock is low"))
     obs.logs.expect_lines(
@@ -189,6 +196,7 @@ The lines in Loki are not as expected in their order within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.expect_exactly_once", "red")
 def test_expect_exactly_once_with_an_event_that_came_twice(obs: Probe, obs_dsn: str) -> None:
     obs.get("/health")
     obs.expect_exactly_once()
@@ -251,6 +259,7 @@ Something of this test was delivered more than once.
     )
 
 
+@pytest.mark.proves("obs.soft", "red")
 def test_soft(obs: Probe) -> None:
     obs.get("/error")
     settle(obs)
@@ -293,6 +302,7 @@ def test_soft_is_shown_at_its_block(obs: Probe) -> None:
     assert "soft.py" not in failure.shown
 
 
+@pytest.mark.proves("obs.soft", "cannot tell")
 def test_soft_that_cannot_tell_shows_what_it_has_collected(obs: Probe) -> None:
     obs.get("/health", headers={"traceparent": f"00-{obs.trace_id}-00f067aa0ba902b7-00"})
     obs.logs.expect_line("request finished")
@@ -313,6 +323,7 @@ def test_soft_that_cannot_tell_shows_what_it_has_collected(obs: Probe) -> None:
     assert not any("never asked" in line for line in lines)
 
 
+@pytest.mark.proves("obs.traces.expect_span_count", "red")
 def test_expect_span_count(obs: Probe) -> None:
     obs.get("/chain")
     assert obs.traces.expect_span_count(max=3) == 3
@@ -331,6 +342,7 @@ The test has caused more spans than it may.
     )
 
 
+@pytest.mark.proves("obs.logs.expect_volume", "red")
 def test_expect_volume(obs: Probe) -> None:
     log(obs, *(("info", f"order {number} received") for number in range(3)))
     obs.logs.expect_volume(max_lines=4, max_bytes=400)
@@ -348,6 +360,7 @@ The test has logged more than it may.
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_cardinality", "red")
 def test_expect_cardinality(obs: Probe) -> None:
     obs.get("/health")
     obs.get("/error")

@@ -19,6 +19,7 @@ def failed(obs: Probe) -> Probe:
     return obs
 
 
+@pytest.mark.proves("obs.traces.expect_span", "red")
 def test_expect_span(failed: Probe) -> None:
     with red() as failure:
         failed.traces.expect_span(
@@ -41,6 +42,7 @@ No OpenTelemetry span matched within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.traces.expect_no_span", "red")
 def test_expect_no_span(failed: Probe) -> None:
     with red() as failure:
         failed.traces.expect_no_span(status="error")
@@ -54,6 +56,7 @@ OpenTelemetry has 1 span that must not be there.
     )
 
 
+@pytest.mark.proves("obs.logs.expect_line", "red")
 def test_expect_line(failed: Probe) -> None:
     with red() as failure:
         failed.logs.expect_line("Intentional error for testing", level="WARNING")
@@ -70,6 +73,7 @@ No Loki line matched within SECONDS (POLLS).
     )
 
 
+@pytest.mark.proves("obs.logs.expect_no_line", "red")
 def test_expect_no_line(failed: Probe) -> None:
     with red() as failure:
         failed.logs.expect_no_line(level="ERROR")
@@ -83,6 +87,7 @@ Loki has 1 line that must not be there.
     )
 
 
+@pytest.mark.proves("obs.expect_nowhere", "red")
 def test_expect_nowhere(obs: Probe) -> None:
     obs.get("/log?level=warning&message=hunter2+logged+in")
     with red() as failure:

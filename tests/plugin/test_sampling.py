@@ -82,6 +82,7 @@ Not every request is traced.
         )
 
 
+@pytest.mark.proves("obs.expect_sampling_rate", "cannot tell")
 def test_an_app_whose_spans_do_not_tell_the_request(obs_with_app: WithApp) -> None:
     unnamed = {
         "OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST": "",
@@ -104,6 +105,7 @@ Cannot tell whose spans are there.
         )
 
 
+@pytest.mark.proves("obs.expect_decision_kept", "red")
 def test_an_app_that_samples_whatever_its_caller_says(obs_with_app: WithApp) -> None:
     with obs_with_app({"OTEL_TRACES_SAMPLER": "always_on"}) as obs:
         with red() as failure:
@@ -121,6 +123,7 @@ A caller's sampling decision was not kept.
         )
 
 
+@pytest.mark.proves("obs.expect_decision_kept", "red")
 def test_a_path_that_calls_no_other_service(obs: Probe) -> None:
     with red() as failure:
         obs.expect_decision_kept("/health")
@@ -135,6 +138,7 @@ A sampling decision was lost on the way.
     )
 
 
+@pytest.mark.proves("obs.expect_every_request_traced", "cannot tell")
 def test_several_processes_are_not_told(obs: Probe) -> None:
     obs._context.app = replace(obs._context.app, processes=2)
     with red(CannotTell) as failure:

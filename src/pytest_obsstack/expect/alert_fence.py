@@ -1,9 +1,10 @@
 """Whether it is proven that a rule has seen all of this test and did not fire because of it.
 
-For a rule of Prometheus: the app's samples from after the last response are stored (the fence of
-metrics), then two more evaluations of the rule have begun, so that the later one began after that
-and saw them; the embedded Prometheus is asked for one. Whether it fired is asked of Prometheus
-itself (the series ``ALERTS``), which does not depend on a notification that may be late or lost.
+For a rule of Prometheus: the samples of the app, and of the services that it calls, from after the
+last response are stored (the fence of metrics), then two more evaluations of the rule have begun,
+so that the later one began after that and saw them (see ``alert_evaluations``). Whether it fired is
+asked of Prometheus itself (the series ``ALERTS``), which does not depend on a notification that may
+be late or lost.
 
 For an issue rule of Sentry: all errors of the test have arrived (the fence of errors) at a server
 that looks at the rules while it accepts an event, as this package's own does; then either the rule
@@ -13,21 +14,21 @@ has not fired since the test began, or all webhooks that are owed have been deli
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_obsstack.expect.alert_evaluations import evaluated_twice
 from pytest_obsstack.expect.alert_rules import describe_rule, prometheus_rules, sentry_rule
 from pytest_obsstack.expect.fence import errors_settled
-from pytest_obsstack.expect.metric_fence import metrics_settled
-from pytest_obsstack.expect.settled import Settled, never_tells
+from pytest_obsstack.expect.metric_fence import services_metrics_settled
+from pytest_obsstack.expect.settled import Settled
 from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import datetime
 
-    from pytest_obsstack.clients.prometheus.rules import Rule
     from pytest_obsstack.clients.sentry.alerts import IssueRule
     from pytest_obsstack.expect.context import Context
 
@@ -80,10 +81,11 @@ def alerts_settled(context: Context, name: str) -> Verdict:
 
 
 def _prometheus_verdict(context: Context, name: str) -> Verdict:
-    settled = never_tells(context, "metrics") or metrics_settled(context, context.last_ended_s)
+    # The rule may be about any of the services.
+    settled = services_metrics_settled(context)
     if not settled.proven:
         return Verdict(settled, "metrics")
-    evaluated, rules = _evaluated_twice(context, name)
+    evaluated, rules = evaluated_twice(context, name)
     if not evaluated.proven:
         return Verdict(evaluated, "metrics")
     failing = next((rule for rule in rules if rule.health != "ok"), None)
@@ -97,41 +99,16 @@ def _prometheus_verdict(context: Context, name: str) -> Verdict:
     return Verdict(waited, "metrics", fired_since(context, name), pending)
 
 
-def _evaluated_twice(context: Context, name: str) -> tuple[Settled, Sequence[Rule]]:
-    """Each rule of that name has begun two evaluations since now; no clock is compared.
-
-    One where an evaluation can be asked for. Else the first may have begun before now and end after
-    it, and the second begins after the first ended.
-    """
-    if context.stack.steerable:
-        context.stack.evaluate()
-        return Settled(), prometheus_rules(context, name)
-    seen: dict[tuple[str, str], set[datetime | None]] = {}
-    rules: list[Rule] = []
-
-    def poll() -> bool | None:
-        rules[:] = prometheus_rules(context, name)
-        for rule in rules:
-            seen.setdefault((rule.file, rule.group), set()).add(rule.last_evaluation)
-        return True if rules and all(len(times) >= 3 for times in seen.values()) else None
-
-    # Two intervals and a margin are waited for in any case: a rule of a minute needs that long.
-    interval_s = max(rule.interval_s for rule in prometheus_rules(context, name))
-    waited = until(poll, timeout_s=max(context.timeout_s, 3 * interval_s))
-    if waited.value:
-        return Settled(None, waited.polls, waited.waited_s), rules
-    reason = f"Prometheus has not evaluated the rule {name} twice since all samples are there"
-    advice = f"its group is evaluated every {interval_s:g} s: look whether Prometheus is busy"
-    return Settled(reason, waited.polls, waited.waited_s, advice), rules
-
-
 def fired_since(context: Context, name: str) -> tuple[Fired, ...]:
     """The alerts of a rule that Prometheus recorded as firing since the test's first request."""
-    began_s = first_request_s(context)
     client = context.clients.prometheus
     selector = f'ALERTS{{alertname="{name}",alertstate="firing"}}'
-    before = {_key(series.labels) for series in client.query(selector, time_s=began_s).series}
     now_s = client.query("time()").series[0].last.value
+    began_s = first_request_s(context)
+    if not context.stack.steerable:
+        # By its own clock, which may be another's; no later than it was.
+        began_s += now_s - time.time()
+    before = {_key(series.labels) for series in client.query(selector, time_s=began_s).series}
     window_s = math.ceil(max(now_s - began_s, 0.0)) + 1
     found = []
     for series in client.query(f"{selector}[{window_s}s]", time_s=now_s).series:
@@ -158,7 +135,8 @@ def _sentry_settled(context: Context, rule: IssueRule) -> Settled:
             advice="assert that no alert came on a stack that this package starts",
         )
     fired = _last_triggered(context, rule)
-    if fired is None or fired.timestamp() < context.started_s:
+    # Servers may tell whole seconds alone.
+    if fired is None or fired.timestamp() < math.floor(context.started_s):
         return settled
     if not context.stack.steerable:
         return Settled(

@@ -1,25 +1,23 @@
 """Expectations on alerts: what arrived at a receiver of this test, and what must not.
 
 The receiver is the test's own, so what arrives there was sent because of rules that this test made
-or pointed to it. An alert is this test's where its event has the test's trace id, or where its
-labels name the app's own instance and it began after the test's first request; one that was firing
-before, or that another instance or trace has caused, never satisfies an expectation.
+or pointed to it. What another trace or another instance of the app has caused, and what was firing
+before the test's first request, never satisfies an expectation (see ``alert_owner``).
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from pytest_obsstack.errors import CannotTell, ObsstackError
-from pytest_obsstack.expect.alert_fence import (
-    Fired,
-    Verdict,
-    alerts_settled,
-    first_request_s,
-)
-from pytest_obsstack.expect.alert_rules import alert_hops, foreign_instance, shown_labels
+from pytest_obsstack.errors import CannotTell
+from pytest_obsstack.expect.alert_facts import note_alert, note_no_alert
+from pytest_obsstack.expect.alert_fence import Fired, Verdict, alerts_settled
+from pytest_obsstack.expect.alert_owner import alert_fields, is_own, of_this_test
+from pytest_obsstack.expect.alert_rules import alert_hops, shown_labels
+from pytest_obsstack.expect.alert_setup import receiver_told, rules_loaded
 from pytest_obsstack.expect.matching import (
     NOT_GIVEN,
     Candidate,
@@ -29,7 +27,6 @@ from pytest_obsstack.expect.matching import (
 )
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell, described
-from pytest_obsstack.expect.sentry_hops import events_of_test
 from pytest_obsstack.expect.soft import Expectations
 from pytest_obsstack.receiver.server import Receiver, serving
 from pytest_obsstack.waiting import until
@@ -39,11 +36,6 @@ if TYPE_CHECKING:
     from pytest_obsstack.expect.context import Context
     from pytest_obsstack.expect.probe import Probe
     from pytest_obsstack.receiver.alert import Alert
-
-_THIS_TEST = "this test"
-_DISCOVERY_S = 20.0
-"""Up to 3.11 Prometheus looks every five seconds at what its discovery has found."""
-_RULE_FILE = "obs_alert_receiver.yml"
 
 
 class AlertReceiver(Expectations):
@@ -79,78 +71,34 @@ class AlertReceiver(Expectations):
     def trust(self, app: SentryApp | str) -> None:
         """Check the signatures of an integration's webhooks by its client secret.
 
-        An alert with a wrong signature, or without one, satisfies no expectation from then on.
+        From then on no alert with a wrong signature, or without one, is one that was expected.
         """
         secret = app if isinstance(app, str) else app.client_secret
         if secret is not None:
             self.server.trust(secret)
 
-    @contextlib.contextmanager
     def rules(
         self,
         *groups: Mapping[str, Any],
         resend_delay_s: float = 60.0,
         external_labels: Mapping[str, str] | None = None,
-    ) -> Iterator[None]:
+    ) -> AbstractContextManager[None]:
         """Let the embedded Prometheus evaluate these rule groups, and tell this receiver.
 
         ``groups`` are in the format of its rule files. They replace what rules and Alertmanagers
         there were, and are gone after the block, so mark the test with ``obs_exclusive``. Needs the
         capability ``injection``; raises ``ObsstackError`` where Prometheus would not load them.
         """
-        stack = self._context.stack
-        changes = {
-            "rule_files": {_RULE_FILE: {"groups": [dict(group) for group in groups]}},
-            "alertmanagers": [self.url],
-            "resend_delay_s": resend_delay_s,
-            "external_labels": dict(external_labels or {}),
-        }
-        stack.configure("prometheus", changes)
-        try:
-            yield
-        finally:
-            without: dict[str, Any] = {"rule_files": {}, "alertmanagers": [], "external_labels": {}}
-            stack.configure("prometheus", without)
+        more = external_labels or {}
+        return rules_loaded(self._context, self.server, groups, resend_delay_s, more)
 
-    @contextlib.contextmanager
-    def told_by_prometheus(self) -> Iterator[None]:
+    def told_by_prometheus(self) -> AbstractContextManager[None]:
         """Let the stack's own Prometheus notify this receiver, with the rules that it has.
 
         In containers that takes some seconds: Prometheus reads a file that is written here. Raises
         ``ObsstackError`` where the Prometheus is somebody else's, or does not come to know it.
         """
-        stack = self._context.stack
-        if stack.steerable:
-            stack.configure("prometheus", {"alertmanagers": [self.url]})
-            try:
-                yield
-            finally:
-                stack.configure("prometheus", {"alertmanagers": []})
-            return
-        name = self.server.address.replace(":", "-")
-        stack.add_alertmanager(name, self.server.address)
-        try:
-            self._await_discovery()
-            yield
-        finally:
-            stack.remove_alertmanager(name)
-
-    def _await_discovery(self) -> None:
-        client = self._context.clients.prometheus
-
-        def poll() -> bool | None:
-            known = client.alertmanagers()
-            return True if any(self.server.address in url for url in known) else None
-
-        waited = until(poll, timeout_s=max(self._context.timeout_s, _DISCOVERY_S))
-        if waited.value is None:
-            known = ", ".join(client.alertmanagers()) or "none"
-            raise ObsstackError(
-                f"Prometheus does not know the receiver {self.url} after {waited.waited_s:.1f} s.",
-                expected="the receiver among its Alertmanagers",
-                found=known,
-                advice="see that it reads alertmanagers/*.json (file_sd_configs), and its log",
-            )
+        return receiver_told(self._context, self.server)
 
     # ---- presence
 
@@ -194,13 +142,14 @@ class AlertReceiver(Expectations):
     def _expect(self, expected: dict[str, Any], name: str, within_s: float | None) -> Alert:
         __tracebackhide__ = True
         context = self._context
+        wanted = of_this_test(expected, signed=True)
         candidates: list[Candidate] = []
 
         def poll() -> Alert | None:
             candidates.clear()
             match: Alert | None = None
             for alert in self.server.alerts:
-                found = tuple(differences(self._scoped(expected), self._fields(alert)))
+                found = tuple(differences(wanted, alert_fields(context, alert)))
                 candidates.append(Candidate(alert.describe(), found))
                 match = match if found else alert
             if match is None:
@@ -220,6 +169,7 @@ class AlertReceiver(Expectations):
                     look=self._links(),
                 )
             )
+        note_alert(context, waited.value, expected.get("labels", NOT_GIVEN))
         return waited.value
 
     def _hasten(self) -> None:
@@ -248,7 +198,7 @@ class AlertReceiver(Expectations):
         # What is there already needs no fence.
         verdict = None if self._arrived(expected) else alerts_settled(self._context, name)
         titles = [alert.describe() for alert in self._arrived(expected)]
-        fired = [] if verdict is None else self._of_this_test(verdict.fired, labels)
+        fired = [] if verdict is None else self._own(verdict.fired, labels)
         if not titles:
             titles += [
                 f"{name} {shown_labels(f.labels)}, not told to the receiver"
@@ -267,6 +217,7 @@ class AlertReceiver(Expectations):
             )
         if verdict is not None:
             self._require(verdict, name, fired, labels)
+            note_no_alert(self._context, name, verdict.signal)
 
     def _require(self, verdict: Verdict, name: str, fired: Sequence[Fired], labels: Any) -> None:
         """Raise ``CannotTell`` unless it is proven that nothing fired and nothing will."""
@@ -287,7 +238,7 @@ class AlertReceiver(Expectations):
                 "test's first request",
                 advice="let it be resolved first, or give the rule a label that only this test has",
             )
-        pending = [found for found in verdict.pending if self._is_own(found, labels)]
+        pending = [found for found in verdict.pending if is_own(self._context, found, labels)]
         if pending:
             raise CannotTell(
                 f"Cannot {purpose}: it may yet.",
@@ -297,50 +248,15 @@ class AlertReceiver(Expectations):
             )
 
     def _arrived(self, expected: dict[str, Any]) -> list[Alert]:
-        scoped = self._scoped(expected)
+        wanted, context = of_this_test(expected, signed=False), self._context
         return [
-            alert for alert in self.server.alerts if not differences(scoped, self._fields(alert))
+            alert
+            for alert in self.server.alerts
+            if not differences(wanted, alert_fields(context, alert))
         ]
 
-    def _of_this_test(self, fired: Sequence[Fired], labels: Any) -> list[Fired]:
-        return [each for each in fired if self._is_own(each.labels, labels)]
-
-    def _is_own(self, found: Mapping[str, str], labels: Any) -> bool:
-        if labels is not NOT_GIVEN and differences(labels, found):
-            return False
-        return foreign_instance(self._context, found) is None
-
-    # ---- whose an alert is
-
-    def _scoped(self, expected: dict[str, Any]) -> dict[str, Any]:
-        return {**expected, "caused_by": _THIS_TEST, "signature": "accepted"}
-
-    def _fields(self, alert: Alert) -> dict[str, Any]:
-        return {
-            "name": alert.name,
-            "status": alert.status,
-            "source": alert.source,
-            "labels": alert.labels,
-            "annotations": alert.annotations,
-            "caused_by": self._cause(alert),
-            "signature": "wrong or missing" if alert.signed is False else "accepted",
-        }
-
-    def _cause(self, alert: Alert) -> str:
-        context = self._context
-        if alert.trace_id is not None:
-            own = alert.trace_id == context.trace_id
-            return _THIS_TEST if own else f"trace {alert.trace_id[:8]}…"
-        if alert.issue_id is not None:
-            issues = {event.issue_id for event in events_of_test(context)}
-            return _THIS_TEST if alert.issue_id in issues else f"issue {alert.issue_id}"
-        foreign = foreign_instance(context, alert.labels)
-        if foreign is not None:
-            return f"app instance {foreign}"
-        began_s = first_request_s(context)
-        if alert.starts_s is not None and alert.starts_s < began_s:
-            return f"something {began_s - alert.starts_s:.1f} s before the test's first request"
-        return _THIS_TEST
+    def _own(self, fired: Sequence[Fired], labels: Any) -> list[Fired]:
+        return [each for each in fired if is_own(self._context, each.labels, labels)]
 
     def _links(self) -> tuple[str, ...]:
         prometheus = self._context.stack.endpoints.prometheus

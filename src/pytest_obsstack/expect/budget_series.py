@@ -7,10 +7,9 @@ from pytest_obsstack.expect.budget import Cardinality, check_bounds, fullest_lab
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.hops import metric_hops
 from pytest_obsstack.expect.increases import check_baseline
-from pytest_obsstack.expect.metric_fence import metrics_settled
+from pytest_obsstack.expect.metric_fence import own_metrics_settled
 from pytest_obsstack.expect.mismatch import Mismatch, fail
 from pytest_obsstack.expect.question import KEEP, cannot_tell
-from pytest_obsstack.expect.settled import never_tells
 
 
 def expect_cardinality(
@@ -26,7 +25,7 @@ def expect_cardinality(
             found=f"--obs-stack={context.stack.kind}: others may use the app",
             advice="use max=…, or run without -n where nobody else uses the app",
         )
-    settled = never_tells(context, "metrics") or metrics_settled(context, context.last_ended_s)
+    settled = own_metrics_settled(context)
     if not settled.proven:
         raise cannot_tell(f"count the series of {own}", settled, "metrics", metric_hops(context))
     client = context.clients.prometheus

@@ -28,7 +28,9 @@ EXPORTERS = {
 """Exporters of stack/otel-collector-config.yaml, by what they send to."""
 
 
-_QUEUES = "otelcol_exporter_queue_capacity"
+_QUEUE = "otelcol_exporter_queue_capacity"
+_OF_EXPORTERS = '{__name__=~"otelcol_exporter_.+"}'
+"""The collector tells of its queues from its start on, so with any of these."""
 _SWITCH_OFF = (
     "switch it off in tests (sending_queue: enabled: false), as stack/otel-collector-config.yaml "
     "does"
@@ -74,9 +76,11 @@ def _told_by_prometheus(context: Context) -> Settled | None:
         return None
     known = context.history.collector_queues
     if known is None:
-        answer = context.clients.prometheus.query(_QUEUES)
-        known = tuple(sorted({series.labels.get("exporter", "") for series in answer.series}))
-        context.history.collector_queues = known
+        told = [series.labels for series in context.clients.prometheus.query(_OF_EXPORTERS).series]
+        queues = [labels for labels in told if labels.get("__name__") == _QUEUE]
+        known = tuple(sorted({labels.get("exporter", "") for labels in queues}))
+        # Where nothing is told the collector may not have been scraped yet: asked again.
+        context.history.collector_queues = known if told else None
     if not known:
         return None
     return Settled(

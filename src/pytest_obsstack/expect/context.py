@@ -105,6 +105,8 @@ class Context:
     """What had become of all items when the test began; None where the tracker does not tell."""
     background_ends: dict[str, int] = field(default_factory=dict)
     """By signal: how many requests there were when the end of the background work was seen."""
+    background_seen: dict[str, int] = field(default_factory=dict)
+    """How many requests there were when a thing was taken for the end of the work, by that."""
     background_ended_s: float = 0.0
     """When it was last seen (Unix seconds)."""
     found_traces: dict[str, str] = field(default_factory=dict)

@@ -58,7 +58,7 @@ class LogExpectations(Expectations):
         """
         __tracebackhide__ = True
         return self._question().one(
-            self._context, _expected(line, level, service, labels, metadata)
+            self._context, expected_line(line, level, service, labels, metadata)
         )
 
     def expect_no_line(
@@ -70,7 +70,7 @@ class LogExpectations(Expectations):
     ) -> None:
         """No line of this test matches; ``CannotTell`` where arrival is not proven settled."""
         __tracebackhide__ = True
-        expected = _expected(line, level, service, NOT_GIVEN, NOT_GIVEN)
+        expected = expected_line(line, level, service)
         self._question().none(self._context, expected)
 
     def expect_lines(
@@ -91,7 +91,7 @@ class LogExpectations(Expectations):
         """
         __tracebackhide__ = True
         order = InOrder(tuple(map(_line_fields, lines)), exactly)
-        only = _expected(NOT_GIVEN, level, service, NOT_GIVEN, NOT_GIVEN)
+        only = expected_line(NOT_GIVEN, level, service)
 
         def judge(entries: Sequence[LogEntry]) -> Shortfall | None:
             return _out_of_order(order, _those(only, entries), self._context.short_trace())
@@ -131,24 +131,23 @@ class LogExpectations(Expectations):
         return self._question().all(self._context)
 
     def _question(self) -> Question[LogEntry]:
-        return Question(
-            backend="Loki",
-            noun="line",
-            signal="logs",
-            fetch=self._fetch,
-            fields=_fields,
-            title=_title,
-            settle=logs_settled,
-            hops=log_hops,
-            links=self._links,
-        )
+        return line_question(self._context)
 
-    def _fetch(self) -> Sequence[LogEntry]:
-        return lines_of_test(self._context)
 
-    def _links(self) -> Sequence[str]:
-        query = f'{{service_name=~".+"}} | trace_id="{self._context.trace_id}"'
-        return [f"{self._context.clients.loki.url} {query}"]
+def line_question(context: Context) -> Question[LogEntry]:
+    """What can be asked of the log lines of this test."""
+    query = f'{{service_name=~".+"}} | trace_id="{context.trace_id}"'
+    return Question(
+        backend="Loki",
+        noun="line",
+        signal="logs",
+        fetch=lambda: lines_of_test(context),
+        fields=_fields,
+        title=_title,
+        settle=logs_settled,
+        hops=log_hops,
+        links=lambda: [f"{context.clients.loki.url} {query}"],
+    )
 
 
 def level_of(entry: LogEntry) -> str | None:
@@ -160,7 +159,13 @@ def level_of(entry: LogEntry) -> str | None:
     return _LEVEL_NAMES.get(upper, upper)
 
 
-def _expected(line: Any, level: Any, service: Any, labels: Any, metadata: Any) -> dict[str, Any]:
+def expected_line(
+    line: Any,
+    level: Any = NOT_GIVEN,
+    service: Any = NOT_GIVEN,
+    labels: Any = NOT_GIVEN,
+    metadata: Any = NOT_GIVEN,
+) -> dict[str, Any]:
     # A plain text is looked for inside the line: lines have prefixes that tests do not care for.
     wanted = Containing(line) if isinstance(line, str) else line
     upper = level.upper() if isinstance(level, str) else level
@@ -171,7 +176,7 @@ def _expected(line: Any, level: Any, service: Any, labels: Any, metadata: Any) -
 
 def _line_fields(line: str | re.Pattern[str] | Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(line, Mapping):
-        return _expected(line, NOT_GIVEN, NOT_GIVEN, NOT_GIVEN, NOT_GIVEN)
+        return expected_line(line)
     unknown = line.keys() - _FIELDS
     if unknown:
         raise ObsstackError(
@@ -179,7 +184,7 @@ def _line_fields(line: str | re.Pattern[str] | Mapping[str, Any]) -> dict[str, A
             expected=f"of {', '.join(_FIELDS)}",
             found=", ".join(sorted(unknown)),
         )
-    return _expected(*(line.get(name, NOT_GIVEN) for name in _FIELDS))
+    return expected_line(*(line.get(name, NOT_GIVEN) for name in _FIELDS))
 
 
 def _those(only: dict[str, Any], entries: Sequence[LogEntry]) -> list[LogEntry]:

@@ -7,9 +7,11 @@ and any of them may have answered: each must have exported since.
 
 from __future__ import annotations
 
+import time
+
 from pytest_obsstack.expect.context import AppFacts, Context
 from pytest_obsstack.expect.selector import instance_matcher
-from pytest_obsstack.expect.settled import Settled
+from pytest_obsstack.expect.settled import Settled, never_tells
 from pytest_obsstack.waiting import until
 
 _ALL_PROCESSES = (
@@ -18,25 +20,75 @@ _ALL_PROCESSES = (
 )
 
 
-def metrics_settled(context: Context, after_s: float, *, timeout_s: float | None = None) -> Settled:
+_NO_METRICS = (
+    "look whether it exports metrics; one that never does says so, "
+    "AppSpec(signals=frozenset({…})) without metrics"
+)
+
+
+def own_metrics_settled(context: Context) -> Settled:
+    """All that the app has counted because of this test is stored, and nothing more can come."""
+    return never_tells(context, "metrics") or metrics_settled(context, context.last_ended_s)
+
+
+def services_metrics_settled(context: Context) -> Settled:
+    """The same of the app and of all services that it calls, as far as they export metrics."""
+    unknown = never_tells(context, "metrics")
+    if unknown is not None:
+        return unknown
+    after_s, polls, waited_s = context.last_ended_s, 0, 0.0
+    for service in context.services():
+        if "metrics" not in service.signals:
+            continue
+        settled = metrics_settled(context, after_s, service=service)
+        polls, waited_s = polls + settled.polls, waited_s + settled.waited_s
+        if not settled.proven:
+            return settled
+    return Settled(None, max(polls, 1), waited_s)
+
+
+def metrics_settled(
+    context: Context,
+    after_s: float,
+    *,
+    service: AppFacts | None = None,
+    timeout_s: float | None = None,
+) -> Settled:
     """Prometheus holds a sample that the app took at ``after_s`` (Unix seconds) or later.
 
-    Of each of its processes, where it has several.
+    Of each of its processes, where it has several. ``service``: of that one, and not of the app.
     """
+    app = service or context.app
     newest: list[float] = []
 
     def poll() -> bool | None:
         if context.stack.steerable:
             context.stack.scrape("otel-collector")
-        newest[:] = _newest_of_processes(context)
+        newest[:] = _newest_of_processes(context, app)
         new = sum(1 for sample_s in newest if sample_s >= after_s)
-        return True if new >= context.app.processes else None
+        return True if new >= app.processes else None
 
     waited = until(poll, timeout_s=context.timeout_s if timeout_s is None else timeout_s)
     if waited.value:
-        return Settled(None, waited.polls, waited.waited_s)
-    advice = _ALL_PROCESSES if context.app.processes > 1 else None
-    return Settled(_reason(context.app, newest, after_s), waited.polls, waited.waited_s, advice)
+        settled = Settled(None, waited.polls, waited.waited_s)
+        return _from_the_future(app, max(newest)) or settled
+    advice = _ALL_PROCESSES if app.processes > 1 else None
+    if not newest and app is not context.app:
+        advice = _NO_METRICS
+    return Settled(_reason(app, newest, after_s), waited.polls, waited.waited_s, advice)
+
+
+def _from_the_future(app: AppFacts, newest_s: float) -> Settled | None:
+    """The samples of an app whose clock is ahead are older than they say."""
+    ahead_s = newest_s - time.time()
+    if app.started_here or ahead_s <= 0:
+        return None
+    return Settled(
+        f"the newest sample of {app.instance or app.service} is {ahead_s:.2f} s from now: its "
+        "clock is ahead, so no sample tells whether it was taken after the last response",
+        polls=0,
+        advice="let the machines of the app and of the tests agree on the time (NTP)",
+    )
 
 
 def _reason(app: AppFacts, newest: list[float], after_s: float) -> str:
@@ -66,7 +118,7 @@ def newest_sample_s(context: Context, at_s: float | None = None) -> float | None
     That of its newest sample; of the process whose newest one is the oldest, if there are several.
     ``None`` where nothing is known of one of them.
     """
-    newest = _newest_of_processes(context, at_s)
+    newest = _newest_of_processes(context, context.app, at_s)
     return min(newest) if len(newest) >= context.app.processes else None
 
 
@@ -77,26 +129,28 @@ def own_matcher(app: AppFacts) -> str:
     return instance_matcher(app.instance, app.processes)
 
 
-def _newest_of_processes(context: Context, at_s: float | None = None) -> list[float]:
-    name = context.history.metric_name
+def _newest_of_processes(context: Context, app: AppFacts, at_s: float | None = None) -> list[float]:
+    # What the app is known to export is remembered: it is asked for often.
+    remembers = app is context.app
+    name = context.history.metric_name if remembers else None
     if name is None:
-        name = context.history.metric_name = _metric_of_most(context)
+        name = _metric_of_most(context, app)
     if name is None:
         return []
-    maximum = "max" if context.app.processes == 1 else "max by (instance) "
+    maximum = "max" if app.processes == 1 else "max by (instance) "
     result = context.clients.prometheus.query(
-        f"{maximum}(timestamp({name}{{{own_matcher(context.app)}}}))", time_s=at_s
+        f"{maximum}(timestamp({name}{{{own_matcher(app)}}}))", time_s=at_s
     )
     newest = [series.last.value for series in result.series]
-    if len(newest) < context.app.processes:
+    if remembers:
         # Processes that have counted since may have other metrics in common.
-        context.history.metric_name = None
+        context.history.metric_name = name if len(newest) >= app.processes else None
     return newest
 
 
-def _metric_of_most(context: Context) -> str | None:
+def _metric_of_most(context: Context, app: AppFacts) -> str | None:
     """A metric of the app itself that most of its processes export; all of one come together."""
-    matcher = f'{{{own_matcher(context.app)},__name__!~"{_NOT_OF_THE_APP}"}}'
+    matcher = f'{{{own_matcher(app)},__name__!~"{_NOT_OF_THE_APP}"}}'
     instances: dict[str, set[str]] = {}
     for labels in context.clients.prometheus.series(matcher):
         instances.setdefault(labels["__name__"], set()).add(labels.get("instance", ""))

@@ -8,23 +8,29 @@ test's first request and after all earlier ones, and one exported after its last
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from pytest_obsstack.errors import CannotTell, ObsstackError
+from pytest_obsstack.errors import ObsstackError
 from pytest_obsstack.expect.budget_series import expect_cardinality
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.histogram import Histogram, merged, wanted_of
 from pytest_obsstack.expect.hops import metric_hops
 from pytest_obsstack.expect.increases import Increase, counted, increases
 from pytest_obsstack.expect.matching import NOT_GIVEN, describe_value
-from pytest_obsstack.expect.metric_fence import metrics_settled
+from pytest_obsstack.expect.metric_fence import metrics_settled, own_metrics_settled
+from pytest_obsstack.expect.metric_needs import (
+    need_end,
+    need_exactness,
+    need_metric,
+    need_responses,
+    own_metric,
+    settle_baseline,
+)
 from pytest_obsstack.expect.metric_traces import expect_exemplar
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.question import KEEP, cannot_tell
-from pytest_obsstack.expect.selector import label_names, name_of, own_selector, with_suffix
-from pytest_obsstack.expect.settled import background_unfinished, never_tells
+from pytest_obsstack.expect.selector import label_names, name_of, with_suffix
 from pytest_obsstack.expect.soft import Expectations
 from pytest_obsstack.record.asserted import How
 from pytest_obsstack.waiting import until
@@ -32,9 +38,6 @@ from pytest_obsstack.waiting import until
 if TYPE_CHECKING:
     from pytest_obsstack.clients.prometheus.models import Exemplar
     from pytest_obsstack.expect.budget import Cardinality
-
-FIRST_EXPORT_S = 0.5
-"""How long a new app may take to export what it has counted so far: five of its intervals."""
 
 
 class MetricExpectations(Expectations):
@@ -59,12 +62,12 @@ class MetricExpectations(Expectations):
                 "expect_increase was given two bounds.", expected="by or at_least", found="both"
             )
         if by is not None:
-            self._need_exactness(f"expect_increase({selector!r}, by={by:g})")
-            self._need_responses(f"expect_increase({selector!r}, by={by:g})")
-            self._need_end(f"tell that {selector} grew by exactly {by:g}")
+            need_exactness(self._context, f"expect_increase({selector!r}, by={by:g})")
+            need_responses(self._context, f"expect_increase({selector!r}, by={by:g})")
+            need_end(self._context, f"tell that {selector} grew by exactly {by:g}")
         own = self._own(selector)
         if by == 0:
-            self._need_metric(own)
+            need_metric(self._context, own)
         self._fence(own, f"{own} {_bound(by, at_least, 0.0)[0]}")
         found = increases(self._context, own)
         total = math.fsum(increase.amount for increase in found)
@@ -89,12 +92,10 @@ class MetricExpectations(Expectations):
     def expect_no_increase(self, selector: str) -> None:
         """The series of ``selector`` did not grow; ``CannotTell`` where that is not proven."""
         __tracebackhide__ = True
-        self._need_exactness(f"expect_no_increase({selector!r})")
-        self._need_end(f"assert that {selector} did not increase")
+        need_exactness(self._context, f"expect_no_increase({selector!r})")
+        need_end(self._context, f"assert that {selector} did not increase")
         own = self._own(selector)
-        settled = never_tells(self._context, "metrics") or metrics_settled(
-            self._context, self._context.last_ended_s
-        )
+        settled = own_metrics_settled(self._context)
         if not settled.proven:
             raise cannot_tell(
                 f"assert that {own} did not increase",
@@ -102,7 +103,7 @@ class MetricExpectations(Expectations):
                 "metrics",
                 metric_hops(self._context),
             )
-        self._need_metric(own)
+        need_metric(self._context, own)
         found = [i for i in increases(self._context, own) if i.amount]
         if not found:
             self._context.asserted.add("metric", "absent", label_names(selector), [selector])
@@ -121,7 +122,9 @@ class MetricExpectations(Expectations):
         """The value of a PromQL expression, once it is as ``comparison`` says.
 
         ``comparison`` is a number (equality) or a function of the value. The expression must yield
-        a scalar or one series. Polls until the deadline; raises ``AssertionError`` then.
+        a scalar or one series. Polls until the deadline; raises ``AssertionError`` then. This is
+        presence: what holds before this test's requests are counted, such as an upper bound, is met
+        at once; use ``expect_no_increase`` or ``expect_increase`` with ``by`` for that.
         """
         __tracebackhide__ = True
         found: list[float] = []
@@ -170,15 +173,15 @@ class MetricExpectations(Expectations):
         """
         __tracebackhide__ = True
         call = f"expect_histogram({name!r})"
-        self._need_exactness(call)
-        self._need_responses(call)
-        self._need_end(f"tell what {name} has observed")
+        need_exactness(self._context, call)
+        need_responses(self._context, call)
+        need_end(self._context, f"tell what {name} has observed")
         parts = [self._own(with_suffix(name, part)) for part in ("_count", "_sum", "_bucket")]
         wanted = wanted_of(count, sum, quantile or {})
         self._fence(parts[0], f"{parts[0]}: {wanted.describe()}")
         histogram = merged(*(counted(self._context, part) for part in parts))
         if not histogram.count:
-            self._need_metric(parts[0])
+            need_metric(self._context, parts[0])
         found = wanted.unmet(histogram)
         if found:
             fail(
@@ -224,25 +227,8 @@ class MetricExpectations(Expectations):
     # ---- how
 
     def _own(self, selector: str) -> str:
-        """``selector``, narrowed to the instance that this process drives."""
         __tracebackhide__ = True
-        app = self._context.app
-        return own_selector(selector, app.instance, processes=app.processes)
-
-    def _need_end(self, purpose: str) -> None:
-        """What goes on in the background may count later."""
-        __tracebackhide__ = True
-        unfinished = background_unfinished(self._context, "metrics")
-        if unfinished is not None:
-            raise cannot_tell(purpose, unfinished, "metrics")
-        if self._context.history.goes_on:
-            raise CannotTell(
-                f"Cannot {purpose}: it may have been counted for an earlier test.",
-                expected="each test of an app with background threads has seen the end of its work",
-                found="an earlier one has not, and metrics do not tell whose they are",
-                advice="call obs.expect_background_end(…) in each test of this app that starts "
-                "such work, or use at_least=…",
-            )
+        return own_metric(self._context, selector)
 
     def settle_baseline(self) -> None:
         """Wait until everything that the app counted before now is stored.
@@ -250,18 +236,7 @@ class MetricExpectations(Expectations):
         Called before the first request of a test that looks at metrics. A fence that is not reached
         is no failure here: the expectation will find it out and say why.
         """
-        context = self._context
-        if context.shared_app:
-            # Other workers' last requests are not known here: what they counted is exported now.
-            context.baseline_s = time.time()
-            metrics_settled(context, context.baseline_s)
-        elif context.history.last_ended_s:
-            metrics_settled(context, context.history.last_ended_s)
-        elif context.app.ready_s is not None:
-            # The question whether it is ready was a request, too. An app that exports nothing
-            # before it has something to count is not waited for any longer.
-            timeout_s = min(context.timeout_s, FIRST_EXPORT_S)
-            metrics_settled(context, context.app.ready_s, timeout_s=timeout_s)
+        settle_baseline(self._context)
 
     def _fence(self, selector: str, expected: str) -> None:
         __tracebackhide__ = True
@@ -286,43 +261,6 @@ class MetricExpectations(Expectations):
             return []
         own = self._own(name)
         return [i for i in increases(self._context, own) if i.amount]
-
-    def _need_responses(self, call: str) -> None:
-        """What a request without a response has counted, or is about to, cannot be told."""
-        __tracebackhide__ = True
-        for exchange in self._context.exchanges.all:
-            if exchange.status is None and not exchange.handed_out:
-                raise CannotTell(
-                    f"{call} cannot be told.",
-                    expected="a response to each request",
-                    found=exchange.describe(),
-                    advice="use at_least=…, or find out why the app did not answer",
-                )
-
-    def _need_metric(self, selector: str) -> None:
-        """A metric that the app has never exported did not increase, but that proves nothing."""
-        __tracebackhide__ = True
-        name = name_of(selector)
-        if name is None:
-            return
-        own = self._own(name)
-        if not self._context.clients.prometheus.series(own):
-            raise CannotTell(
-                f"Cannot assert that {selector} did not increase: there is no such metric.",
-                expected=f"series of {own}, whatever their labels",
-                found="none: the app has not exported that name",
-                advice="correct the name, or let the app count something under it first",
-            )
-
-    def _need_exactness(self, call: str) -> None:
-        __tracebackhide__ = True
-        if not self._context.exact_metrics:
-            raise ObsstackError(
-                f"{call} cannot be told on this stack.",
-                expected="an app that this test drives alone",
-                found=f"--obs-stack={self._context.stack.kind}: others may use the app",
-                advice="use at_least=…, or run without -n where nobody else uses the app",
-            )
 
     def _links(self, promql: str) -> tuple[str, ...]:
         return (f"{self._context.clients.prometheus.url} {promql}", KEEP)

@@ -16,13 +16,12 @@ from pytest_obsstack.expect.fence import (
     spans_settled,
 )
 from pytest_obsstack.expect.hops import log_hops, metric_hops, span_hops
-from pytest_obsstack.expect.metric_fence import metrics_settled
+from pytest_obsstack.expect.metric_fence import services_metrics_settled
 from pytest_obsstack.expect.mismatch import Mismatch, fail, plural
 from pytest_obsstack.expect.places import places
 from pytest_obsstack.expect.question import KEEP, cannot_tell
 from pytest_obsstack.expect.sentry_hops import sentry_hops
 from pytest_obsstack.expect.sentry_logs import sends_sentry_logs, sentry_logs_settled
-from pytest_obsstack.expect.settled import background_unfinished
 from pytest_obsstack.expect.text_forms import looks_for, shown_as
 from pytest_obsstack.providers.app_spec import SENTRY_LOGS
 from pytest_obsstack.record.hops import Hop
@@ -44,13 +43,15 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
     __tracebackhide__ = True
     have = context.stack.capabilities
     unproven: CannotTell | None = None
-    for needed, settle, signal, hops in _fences(context):
-        if needed in have and _sends(context, signal):
-            settled = settle(context)
-            if not settled.proven:
-                purpose = "assert that a text is nowhere"
-                unproven = cannot_tell(purpose, settled, _named(signal), hops(context))
-                break
+    asked = [each for each in _fences(context) if each[0] in have and _sends(context, each[2])]
+    if not asked:
+        unproven = _nothing_to_search(context)
+    for _, settle, signal, hops in asked:
+        settled = settle(context)
+        if not settled.proven:
+            purpose = "assert that a text is nowhere"
+            unproven = cannot_tell(purpose, settled, _named(signal), hops(context))
+            break
     # What is there is told, whether or not more may come.
     finds = list(search(context, wanted))
     if finds:
@@ -71,6 +72,18 @@ def expect_nowhere(context: Context, wanted: str | re.Pattern[str]) -> None:
     context.asserted.add("text", "absent", (), [wanted] if isinstance(wanted, str) else [])
 
 
+def _nothing_to_search(context: Context) -> CannotTell:
+    """Where no signal of the app is kept by anything here, nothing was looked at."""
+    sent = {signal for service in context.services() for signal in service.signals}
+    return CannotTell(
+        "Cannot assert that a text is nowhere: nothing of what the app reports can be searched.",
+        expected="a stack that shows what the app reports",
+        found=f"an app that reports {', '.join(sorted(sent)) or 'nothing'}, and a stack with "
+        f"{', '.join(sorted(context.stack.capabilities)) or 'nothing'}",
+        advice="mark the test with obs_requires, or correct AppSpec.signals",
+    )
+
+
 def _fences(context: Context) -> list[_Fence]:
     """What each signal needs, its fence, its name, and what is asked where it is not passed."""
     spans: list[_Fence] = [
@@ -82,7 +95,7 @@ def _fences(context: Context) -> list[_Fence]:
         # Of every store: one may still wait for what another has already.
         *spans,
         ("logs", logs_settled, "logs", log_hops),
-        ("metrics", _metrics_settled, "metrics", metric_hops),
+        ("metrics", services_metrics_settled, "metrics", metric_hops),
         # Last, because it takes seconds.
         ("issues", sentry_logs_settled, SENTRY_LOGS, sentry_hops),
     ]
@@ -96,11 +109,6 @@ def _sends(context: Context, signal: str) -> bool:
     if signal == SENTRY_LOGS:
         return sends_sentry_logs(context)
     return any(signal in service.signals for service in context.services())
-
-
-def _metrics_settled(context: Context) -> Settled:
-    unfinished = background_unfinished(context, "metrics")
-    return unfinished or metrics_settled(context, context.last_ended_s)
 
 
 def search(context: Context, wanted: str | re.Pattern[str]) -> Iterator[Find]:

@@ -94,6 +94,7 @@ def expect_sampling_rate(
                 look=(KEEP,),
             )
         )
+    context.asserted.add("sampling", "all", found=["expect_sampling_rate"])
     return sampled / requests
 
 
@@ -101,19 +102,7 @@ def expect_every_request_traced(driver: Driver, n: int, *, path: str | None) -> 
     """Each of ``n`` undecided requests has a transaction and a server span."""
     __tracebackhide__ = True
     context = driver.context
-    signals: list[Of] = []
-    if "errors" in context.app.signals and "transactions" in context.stack.capabilities:
-        signals.append("transactions")
-    if "spans" in context.app.signals and context.clients.span_stores:
-        signals.append("spans")
-    if not signals:
-        raise CannotTell(
-            "Cannot tell whether every request is traced.",
-            expected="an app that reports errors or spans, and a backend that shows them by trace",
-            found=f"an app that reports {', '.join(sorted(context.app.signals))}, "
-            f"--obs-stack={context.stack.kind}",
-            advice='mark the test with obs_requires("transactions") or obs_requires("spans")',
-        )
+    signals = _seen(context, "tell whether every request is traced")
     sent = _sent(driver, path, n, signals, never_below_one=True)
     found = {
         of: _with_transaction(context, sent) if of == "transactions" else _with_span(context, sent)
@@ -136,25 +125,28 @@ def expect_every_request_traced(driver: Driver, n: int, *, path: str | None) -> 
                 look=(KEEP,),
             )
         )
+    context.asserted.add("sampling", "all", found=["expect_every_request_traced"])
 
 
 def expect_decision_kept(driver: Driver, path: str) -> None:
     """A request that its caller has not sampled leaves nothing, one that it has leaves all."""
     __tracebackhide__ = True
     context = driver.context
-    _need_one_process(context, "tell whether the caller's decision is kept")
+    purpose = "tell whether the caller's decision is kept"
+    _need_one_process(context, purpose)
+    seen_by = _seen(context, purpose)
     refused = TraceContext.new(sampled=False)
     driver.send(path, refused.headers())
     driver.decided(path, {})
     wrong = []
-    if "errors" in context.app.signals and "transactions" in context.stack.capabilities:
-        _settle(context, "transactions", "tell whether the caller's decision is kept")
+    if "transactions" in seen_by:
+        _settle(context, "transactions", purpose)
         rows = context.clients.sentry.spans_of_trace(refused.trace_id)
         wrong += [
             f"transaction {r.name}" for r in rows if r.is_transaction and r.origin != OTLP_ORIGIN
         ]
-    if "spans" in context.app.signals and context.clients.span_stores:
-        _settle(context, "spans", "tell whether the caller's decision is kept")
+    if "spans" in seen_by:
+        _settle(context, "spans", purpose)
         store = context.clients.traces
         wrong += [f"span {s.service}: {s.name}" for s in store.otlp_spans(refused.trace_id)]
         # Those of the services that were called are there, too: the fence has waited for them.
@@ -184,6 +176,7 @@ def expect_decision_kept(driver: Driver, path: str) -> None:
                 look=(KEEP,),
             )
         )
+    context.asserted.add("sampling", "absent", found=["expect_decision_kept"])
 
 
 # ---- sending, settled
@@ -232,6 +225,25 @@ def _settle(context: Context, of: Of, purpose: str) -> None:
     settled = spans_settled(context)
     if not settled.proven:
         raise cannot_tell(purpose, settled, "spans", span_hops(context))
+
+
+def _seen(context: Context, purpose: str) -> list[Of]:
+    """By what of the app it can be seen that it has sampled a request."""
+    __tracebackhide__ = True
+    signals: list[Of] = []
+    if "errors" in context.app.signals and "transactions" in context.stack.capabilities:
+        signals.append("transactions")
+    if "spans" in context.app.signals and context.clients.span_stores:
+        signals.append("spans")
+    if not signals:
+        raise CannotTell(
+            f"Cannot {purpose}.",
+            expected="an app that reports errors or spans, and a backend that shows them by trace",
+            found=f"an app that reports {', '.join(sorted(context.app.signals))}, "
+            f"--obs-stack={context.stack.kind}",
+            advice='mark the test with obs_requires("transactions") or obs_requires("spans")',
+        )
+    return signals
 
 
 def _need_one_process(context: Context, purpose: str) -> None:

@@ -83,6 +83,7 @@ def expect_regression(context: Context, issue: Issue, resolved: Resolved | None)
                 look=(context.clients.sentry.issues_url(issue.id), KEEP),
             )
         )
+    context.asserted.add("issue", "present", ["status"])
     return waited.value
 
 
@@ -105,6 +106,7 @@ def expect_no_regression(context: Context, issue: Issue, resolved: Resolved | No
     if not settled.proven:
         purpose = f"assert that {_name(issue)} did not regress"
         raise cannot_tell(purpose, settled, "errors", sentry_hops(context))
+    context.asserted.add("issue", "absent", ["status"])
 
 
 def with_first_release(context: Context, issues: Sequence[Issue]) -> Sequence[Issue]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,6 +19,8 @@ from pytest_obsstack.expect.sentry_fields import (
     transaction_title,
 )
 from pytest_obsstack.expect.sentry_hops import events_of_test, sentry_hops
+from pytest_obsstack.expect.settled import Settled
+from pytest_obsstack.waiting import until
 
 if TYPE_CHECKING:
     from pytest_obsstack.clients.sentry.event import Event
@@ -29,7 +32,8 @@ T = TypeVar("T")
 
 def issue_question(context: Context) -> Question[Issue]:
     """The issues to which errors of the test belong."""
-    return _question(context, "issue", partial(_issues, context), issue_fields, issue_title)
+    question = _question(context, "issue", partial(_issues, context), issue_fields, issue_title)
+    return replace(question, settle=_issues_settled)
 
 
 def event_question(context: Context, issue: Issue | None = None) -> Question[Event]:
@@ -62,6 +66,25 @@ def _question(
         hops=sentry_hops,
         links=partial(_links, context),
     )
+
+
+def _issues_settled(context: Context) -> Settled:
+    """All errors have arrived, and each is in its issue: trackers may show it before that."""
+    settled = errors_settled(context)
+    if not settled.proven:
+        return settled
+    alone: list[Event] = []
+
+    def poll() -> bool | None:
+        alone[:] = [event for event in events_of_test(context) if event.issue_id is None]
+        return None if alone else True
+
+    waited = until(poll, timeout_s=context.timeout_s)
+    polls, waited_s = settled.polls + waited.polls, settled.waited_s + waited.waited_s
+    if waited.value:
+        return Settled(None, polls, waited_s)
+    reason = f"{event_title(alone[0])} belongs to no issue yet"
+    return Settled(reason, polls, waited_s, "look at the logs of the tracker and its workers")
 
 
 def _links(context: Context) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pytest_obsstack.errors import ObsstackError
@@ -139,20 +140,11 @@ class TraceExpectations(Expectations):
         return tuple(map(self._whole, self._question().all(self._context)))
 
     def _question(self, fetch: Callable[[], Sequence[Span]] | None = None) -> Question[Span]:
-        return Question(
-            backend="OpenTelemetry",
-            noun="span",
-            signal="spans",
-            fetch=fetch or self._fetch,
-            fields=span_fields,
-            title=span_title,
-            settle=spans_settled,
-            hops=span_hops,
-            links=self._links,
-        )
+        question = span_question(self._context)
+        return question if fetch is None else replace(question, fetch=fetch)
 
     def _fetch(self) -> Sequence[Span]:
-        return spans_of_test(self._context, self._context.clients.traces)
+        return span_question(self._context).fetch()
 
     def _fetch_whole(self) -> Sequence[Span]:
         return [self._whole(span) for span in self._fetch()]
@@ -160,9 +152,23 @@ class TraceExpectations(Expectations):
     def _whole(self, span: Span) -> Span:
         return whole_span(self._context, self._context.clients.traces, span)
 
-    def _links(self) -> Sequence[str]:
-        page = _page_in_grafana(self._context)
-        return [*page, self._context.clients.traces.trace_url(self._context.trace_id)]
+
+def span_question(context: Context) -> Question[Span]:
+    """What can be asked of the OpenTelemetry spans of this test."""
+    return Question(
+        backend="OpenTelemetry",
+        noun="span",
+        signal="spans",
+        fetch=lambda: spans_of_test(context, context.clients.traces),
+        fields=span_fields,
+        title=span_title,
+        settle=spans_settled,
+        hops=span_hops,
+        links=lambda: [
+            *_page_in_grafana(context),
+            context.clients.traces.trace_url(context.trace_id),
+        ],
+    )
 
 
 def _page_in_grafana(context: Context) -> list[str]:

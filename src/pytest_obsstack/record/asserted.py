@@ -20,12 +20,15 @@ class Asserted:
     """One expectation that was met."""
 
     kind: str
-    """``issue``, ``event``, ``transaction``, ``span``, ``line``, ``metric`` or ``text``."""
+    """``issue``, ``event``, ``transaction``, ``span``, ``line``, ``metric``, ``text``, ``alert`` or
+    ``sampling``."""
     how: How
     fields: frozenset[str] = frozenset()
-    """What was compared, dotted: ``type``, ``tags.endpoint``; of a metric the labels' names."""
+    """What was compared, dotted: ``type``, ``tags.endpoint``; of a metric the labels' names; of an
+    alert of which signal it is made, ``errors`` or ``metrics``, where that is known."""
     found: tuple[str, ...] = ()
-    """Names of the spans or texts of the lines that were found; the text that must be nowhere."""
+    """Names of the spans or texts of the lines that were found; the text that must be nowhere; the
+    metric's expression; the name of the alert, or of the expectation on what is sampled."""
 
 
 @dataclass

@@ -37,7 +37,17 @@ from pytest_obsstack.expect.context import AppFacts, AppHistory, Context
 from pytest_obsstack.providers.capabilities import EMBEDDED
 from pytest_obsstack.record.exchanges import Exchange, Exchanges
 from pytest_obsstack.wire.trace_context import TraceContext
-from tests.unit.expect.models import SENT_S, SPAN, TRACE, exchange, target
+from tests.unit.expect.models import (
+    OTHER_TRACE,
+    SENT_S,
+    SPAN,
+    TRACE,
+    exchange,
+    line,
+    otlp_span,
+    root_span,
+    target,
+)
 
 DSN = "http://0123456789abcdef@127.0.0.1:9000/1"
 INSTANCE = "simple-app-main"
@@ -366,6 +376,16 @@ class Bench:
         )
         if not tracker_spans:
             self.stack.capabilities -= {"tracker_spans"}
+
+    def make_foreign(self, *, settled: bool) -> None:
+        """Let everything that is there be of another trace than the test's own.
+
+        ``settled``: of the test's own the fences have arrived, and nothing else.
+        """
+        self.context.trace = replace(self.context.trace, trace_id=OTHER_TRACE)
+        if settled:
+            self.sentry.other_traces[OTHER_TRACE] = [root_span(), otlp_span()]
+            self.loki.other_traces[OTHER_TRACE] = [line()]
 
 
 def app_facts(

@@ -2,169 +2,28 @@
 
 from __future__ import annotations
 
-import json
-import re
-import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from pytest_obsstack.clients.prometheus.rules import Rule, parse_rules
-from pytest_obsstack.clients.sentry.alerts import parse_issue_rule
-from pytest_obsstack.clients.series import QueryResult, Sample, Series
-from pytest_obsstack.errors import BackendRefused, CannotTell
-from pytest_obsstack.expect.alerts import AlertReceiver
-from pytest_obsstack.receiver.alert import Request
-from pytest_obsstack.receiver.server import Receiver
-from tests.unit.expect.fakes import INSTANCE, NOW_S, Bench, FakePrometheus, FakeStack, bench
-from tests.unit.expect.models import OTHER_TRACE, SENT_S, TRACE, root_span
-
-LOOK = "http://127.0.0.1:9090/alerts  ·  keep the stack: --obs-keep-stack"
-FIRED_S = SENT_S + 5
-PENDING = (
-    "it fires once its condition has held for 60 s: give it a shorter `for`, or wait longer "
-    "(--obs-timeout)"
+from tests.unit.expect.alerting import (
+    FIRED_S,
+    LOOK,
+    PENDING,
+    active,
+    given,
+    rule,
+    sentry_alert,
+    text_of,
 )
-
-
-@dataclass
-class RulingPrometheus(FakePrometheus):
-    """Has one rule, and begins an evaluation each time it is asked for it."""
-
-    rule: dict[str, Any] | None = None
-    evaluates: bool = True
-    evaluations: int = 0
-    hides_metrics: bool = False
-
-    def rules(self) -> tuple[Rule, ...]:
-        if self.rule is None:
-            return ()
-        self.evaluations += self.evaluates
-        moment = datetime.fromtimestamp(time.time() + self.evaluations / 1e6, timezone.utc)
-        at = moment.isoformat() if self.evaluates else "2026-01-01T00:00:00Z"
-        rule = {**self.rule, "lastEvaluation": at}
-        group = {"name": "app", "file": "/etc/rules.yml", "interval": 0.02, "rules": [rule]}
-        return parse_rules({"groups": [group]})
-
-    def alertmanagers(self) -> tuple[str, ...]:
-        return ("http://127.0.0.1:9093/api/v2/alerts",)
-
-    def own_metrics(self) -> str:
-        if self.hides_metrics:
-            raise BackendRefused("Prometheus refused.", status=404)
-        labels = '{alertmanager="http://127.0.0.1:9093/api/v2/alerts"}'
-        return (
-            "# TYPE prometheus_notifications_sent_total counter\n"
-            f"prometheus_notifications_sent_total{labels} 2\n"
-            f"prometheus_notifications_errors_total{labels} 1\n"
-        )
-
-    def query(self, promql: str, *, time_s: float | None = None) -> QueryResult:
-        if promql == "time()":
-            return QueryResult("scalar", (Series({}, (Sample(NOW_S, NOW_S),)),))
-        return super().query(promql, time_s=time_s)
-
-
-@dataclass
-class TellingStack(FakeStack):
-    alertmanagers: list[dict[str, Any]] = field(default_factory=list)
-    webhooks: dict[str, int] = field(default_factory=dict)
-    ours: bool = True
-    asked_to_evaluate: int = 0
-    listening: bool = True
-
-    def evaluate(self) -> int:
-        self.asked_to_evaluate += 1
-        return 1
-
-    def status(self) -> dict[str, Any]:
-        return {
-            **super().status(),
-            "prometheus": {
-                "listening": self.listening,
-                "rules": 1,
-                "alertmanagers": self.alertmanagers,
-            },
-            "sentry": {"alerts": {"webhooks": self.webhooks}},
-        }
-
-
-@dataclass
-class Given:
-    """A request that counted something, a rule about it, and a receiver that nothing reached."""
-
-    bench: Bench
-    prometheus: RulingPrometheus
-    receiver: Receiver
-    stack: TellingStack
-
-    @property
-    def expectations(self) -> AlertReceiver:
-        return AlertReceiver(self.bench.context, self.receiver)
-
-    def arrive(self, status: str = "firing", *, began_s: float = FIRED_S, **labels: str) -> None:
-        whole = {"alertname": "High", "instance": INSTANCE, **labels}
-        ends_s = began_s + 1 if status == "resolved" else time.time() + 240
-        alert = {"labels": whole, "startsAt": iso(began_s), "endsAt": iso(ends_s)}
-        self.post("/api/v2/alerts", [alert])
-
-    def post(self, path: str, body: Any, **headers: str) -> None:
-        content = json.dumps(body).encode()
-        assert self.receiver.take(Request(path, headers, content, time.time()))[0] == 200
-
-    def record(self, state: str, *times_s: float, **labels: str) -> None:
-        """Let Prometheus have the series of an alert."""
-        samples = [(at_s, 1.0) for at_s in times_s]
-        self.prometheus.add("ALERTS", *samples, alertname="High", alertstate=state, **labels)
-
-
-def iso(at_s: float) -> str:
-    return datetime.fromtimestamp(at_s, timezone.utc).isoformat()
-
-
-def rule(state: str = "inactive", *alerts: Mapping[str, Any], **more: Any) -> dict[str, Any]:
-    return {
-        "name": "High",
-        "type": "alerting",
-        "query": "rate(errors[1m]) > 0",
-        "state": state,
-        "duration": 0,
-        "health": "ok",
-        "alerts": list(alerts),
-        **more,
-    }
-
-
-def active(state: str, **labels: str) -> dict[str, Any]:
-    whole = {"alertname": "High", "instance": INSTANCE, **labels}
-    return {"labels": whole, "state": state, "value": "2e+00", "activeAt": iso(FIRED_S)}
-
-
-def given(found: dict[str, Any] | None = None) -> Given:
-    made = bench()
-    prometheus = RulingPrometheus(rule=rule() if found is None else found)
-    prometheus.add("errors_total", (SENT_S - 2, 0.0), (SENT_S + 10, 1.0))
-    stack = TellingStack(made.stack.endpoints, capabilities=made.stack.capabilities - {"alerts"})
-    made.context.stack = cast("Any", stack)
-    made.context.clients.__dict__["prometheus"] = prometheus
-    receiver = Receiver("127.0.0.1", 9093)
-    row = {"url": f"{receiver.url}/api/v2/alerts", "sent": 0, "failed": 0, "last_error": ""}
-    stack.alertmanagers.append(row)
-    return Given(replace(made, prometheus=prometheus), prometheus, receiver, stack)
-
-
-def text_of(error: pytest.ExceptionInfo[Exception]) -> str:
-    return re.sub(r"\d+\.\d s( \(\d+ polls?\)| ago)", r"T\1", str(error.value)).replace(
-        "(1 poll)", "(POLLS)"
-    )
-
+from tests.unit.expect.fakes import INSTANCE
+from tests.unit.expect.models import OTHER_TRACE, SENT_S, TRACE
 
 # ---- presence
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "green")
+@pytest.mark.proves("obs_alert_receiver.expect_resolved", "green")
 def test_an_alert_is_found_by_name_and_labels_and_its_end_too() -> None:
     made = given()
     made.arrive(severity="page")
@@ -196,6 +55,7 @@ def test_a_prometheus_that_is_stopped_is_asked_for_nothing() -> None:
     assert (made.stack.scrapes, made.stack.asked_to_evaluate) == ([], 0)
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "red")
 def test_where_none_came_rule_alerts_deliveries_and_arrivals_are_told() -> None:
     made = given(rule("firing", active("firing", severity="ticket")))
     made.arrive(severity="ticket")
@@ -212,6 +72,27 @@ def test_where_none_came_rule_alerts_deliveries_and_arrivals_are_told() -> None:
         f"evaluated T ago → 1 active alert: firing {{instance: '{INSTANCE}', severity: 'ticket'}}, "
         "value 2e+00 → Prometheus' Alertmanagers: http://127.0.0.1:9093/api/v2/alerts (sent 1, "
         "failed 0) → the receiver http://127.0.0.1:9093 got 1 alert\n"
+        f"  look      {LOOK}"
+    )
+
+
+@pytest.mark.proves("obs_alert_receiver.expect_resolved", "red")
+def test_an_alert_that_fires_still_is_not_resolved() -> None:
+    made = given(rule("firing", active("firing")))
+    made.arrive()
+    made.stack.alertmanagers[0]["sent"] = 1
+    with pytest.raises(AssertionError) as caught:
+        made.expectations.expect_resolved("High")
+    assert text_of(caught) == (
+        "No alert arrived as expected within T (POLLS).\n"
+        "  expected  High, status 'resolved'\n"
+        "  found     1 alert at the receiver\n"
+        f"  nearest   High (firing) {{instance: '{INSTANCE}'}}\n"
+        "              status  expected 'resolved'   got 'firing'\n"
+        "  pipeline  app 1 request (500) → Prometheus' rule High (app in rules.yml) is firing, "
+        f"evaluated T ago → 1 active alert: firing {{instance: '{INSTANCE}'}}, value 2e+00 → "
+        "Prometheus' Alertmanagers: http://127.0.0.1:9093/api/v2/alerts (sent 1, failed 0) → the "
+        "receiver http://127.0.0.1:9093 got 1 alert\n"
         f"  look      {LOOK}"
     )
 
@@ -257,6 +138,9 @@ def test_a_rule_that_is_not_there_is_named_and_those_that_are() -> None:
     ) in text_of(caught)
 
 
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "other trace")
+@pytest.mark.proves("obs_alert_receiver.expect_resolved", "other trace")
+@pytest.mark.proves("obs_alert_receiver.expect_no_alert", "other trace")
 @pytest.mark.parametrize(
     ("labels", "began_s", "cause"),
     [
@@ -272,16 +156,15 @@ def test_what_this_test_has_not_caused_satisfies_nothing(
     with pytest.raises(AssertionError) as caught:
         made.expectations.expect_alert("High")
     assert f"caused_by  expected 'this test'   got {cause!r}" in str(caught.value)
+    made.arrive("resolved", began_s=began_s, **labels)
+    with pytest.raises(AssertionError) as caught:
+        made.expectations.expect_resolved("High")
+    assert f"caused_by  expected 'this test'   got {cause!r}" in str(caught.value)
     # Nor does it break the expectation that none comes.
     made.expectations.expect_no_alert("High")
 
 
-def sentry_alert(made: Given, trace_id: str, **headers: str) -> None:
-    event = {"event_id": "a", "issue_id": "1", "contexts": {"trace": {"trace_id": trace_id}}}
-    body = {"action": "triggered", "data": {"event": event, "triggered_rule": "new"}}
-    made.post("/webhook", body, **{"sentry-hook-resource": "event_alert", **headers})
-
-
+@pytest.mark.proves("obs_alert_receiver.expect_alert", "other trace")
 def test_the_alert_of_another_trace_is_not_taken() -> None:
     made = given()
     sentry_alert(made, OTHER_TRACE)
@@ -298,199 +181,3 @@ def test_an_alert_without_the_right_signature_is_not_taken() -> None:
     with pytest.raises(AssertionError) as caught:
         made.expectations.expect_alert("new")
     assert "signature  expected 'accepted'   got 'wrong or missing'" in str(caught.value)
-
-
-# ---- absence
-
-
-def test_an_evaluation_after_the_last_sample_proves_that_nothing_fires() -> None:
-    made = given()
-    made.expectations.expect_no_alert("High")
-    assert made.stack.asked_to_evaluate == 1
-
-
-def test_a_prometheus_that_is_not_steered_has_to_begin_two() -> None:
-    made = given()
-    made.stack.steerable = False
-    made.expectations.expect_no_alert("High")
-    assert (made.prometheus.evaluations >= 3, made.stack.asked_to_evaluate) == (True, 0)
-
-
-def test_deliveries_are_told_by_the_metrics_of_a_prometheus_that_is_not_steered() -> None:
-    made = given(rule("firing", active("firing")))
-    made.stack.steerable = False
-    for hidden, counts in ((False, "sent 2, failed 1"), (True, "sent 0, failed 0")):
-        made.prometheus.hides_metrics = hidden
-        with pytest.raises(AssertionError) as caught:
-            made.expectations.expect_alert("High")
-        shown = f"Prometheus' Alertmanagers: http://127.0.0.1:9093/api/v2/alerts ({counts})"
-        assert shown in str(caught.value)
-
-
-def test_an_alert_that_arrived_is_told_at_once() -> None:
-    made = given()
-    made.arrive(severity="page")
-    with pytest.raises(AssertionError) as caught:
-        made.expectations.expect_no_alert("High", labels={"severity": "page"})
-    assert str(caught.value) == (
-        "1 alert fired that must not.\n"
-        "  expected  no alert High, labels {severity: 'page'}\n"
-        f"  found     High (firing) {{instance: '{INSTANCE}', severity: 'page'}}\n"
-        f"  look      {LOOK}"
-    )
-    assert (made.prometheus.evaluations, made.stack.asked_to_evaluate) == (0, 0)
-    made.expectations.expect_no_alert("High", labels={"severity": "ticket"})
-
-
-def test_an_alert_that_fired_without_being_told_counts_too() -> None:
-    made = given()
-    made.record("firing", FIRED_S, FIRED_S + 1)
-    with pytest.raises(AssertionError) as caught:
-        made.expectations.expect_no_alert("High")
-    assert str(caught.value) == (
-        "1 alert fired that must not.\n"
-        "  expected  no alert High\n"
-        f"  found     High {{instance: '{INSTANCE}', job: 'simple-app'}}, "
-        "not told to the receiver\n"
-        f"  look      {LOOK}"
-    )
-
-
-def test_what_was_firing_before_the_test_cannot_be_told_apart() -> None:
-    made = given()
-    made.record("firing", SENT_S - 20, SENT_S - 2, FIRED_S)
-    with pytest.raises(CannotTell) as caught:
-        made.expectations.expect_no_alert("High")
-    assert str(caught.value) == (
-        "Cannot assert that High did not fire: it was firing already.\n"
-        "  expected  an alert that is inactive at the test's first request\n"
-        f"  found     High {{instance: '{INSTANCE}', job: 'simple-app'}} has been firing since "
-        "before the test's first request\n"
-        "  do        let it be resolved first, or give the rule a label that only this test has"
-    )
-
-
-def test_what_is_pending_may_yet_fire() -> None:
-    made = given(rule("pending", active("pending")))
-    with pytest.raises(CannotTell) as caught:
-        made.expectations.expect_no_alert("High")
-    assert str(caught.value) == (
-        "Cannot assert that High did not fire: it may yet.\n"
-        "  expected  an alert that is inactive\n"
-        f"  found     High {{instance: '{INSTANCE}'}} is pending: its condition holds\n"
-        "  do        give the rule a shorter `for`, or correct what makes its condition hold"
-    )
-
-
-def test_other_instances_that_fire_or_are_pending_prove_nothing_against_it() -> None:
-    made = given(rule("pending", active("pending", instance="simple-app-other")))
-    made.record("firing", FIRED_S, instance="simple-app-other")
-    made.expectations.expect_no_alert("High")
-
-
-def cannot_tell(made: Given, name: str = "High") -> str:
-    with pytest.raises(CannotTell) as caught:
-        made.expectations.expect_no_alert(name)
-    found = [line for line in text_of(caught).splitlines() if line.startswith("  found")]
-    return found[0].removeprefix("  found     ")
-
-
-def test_a_rule_that_is_not_evaluated_cannot_tell() -> None:
-    made = given()
-    made.stack.steerable = False
-    made.prometheus.evaluates = False
-    assert re.sub(r"T \(\d+ polls\)", "T", cannot_tell(made)) == (
-        "Prometheus has not evaluated the rule High twice since all samples are there after T"
-    )
-
-
-def test_samples_that_are_not_stored_cannot_tell() -> None:
-    made = given()
-    made.prometheus.samples.clear()
-    assert cannot_tell(made).startswith(f"Prometheus has no sample of {INSTANCE}")
-
-
-def test_a_rule_that_fails_or_is_not_there_cannot_tell() -> None:
-    failing = given(rule(health="err", lastError="many-to-many"))
-    assert cannot_tell(failing) == (
-        "the rule High (app in rules.yml) cannot be evaluated: many-to-many"
-    )
-    assert cannot_tell(given(), "Low") == "there is no alert rule Low"
-
-
-# ---- Sentry's rules
-
-
-def sentry_rule(monkeypatch: pytest.MonkeyPatch, made: Given, *, fired_s: float | None) -> None:
-    """Let the tracker have the rule "new", which fired last at that time."""
-    fired = None if fired_s is None else iso(fired_s)
-    raw = {"id": "1", "name": "new", "frequency": 5, "lastTriggered": fired}
-    found = parse_issue_rule(raw)
-    for module in ("alert_fence", "alert_rules"):
-        monkeypatch.setattr(f"pytest_obsstack.expect.{module}.sentry_rule", lambda *_: found)
-    made.bench.sentry.spans = [root_span()]
-
-
-def test_an_issue_rule_that_has_not_fired_since_the_test_began(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    for fired_s in (None, SENT_S - 60):
-        made = given()
-        sentry_rule(monkeypatch, made, fired_s=fired_s)
-        made.expectations.expect_no_alert("new")
-
-
-def test_an_issue_rule_that_fired_for_another_trace(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = given()
-    sentry_rule(monkeypatch, made, fired_s=FIRED_S)
-    sentry_alert(made, OTHER_TRACE)
-    made.expectations.expect_no_alert("new")
-    sentry_alert(made, TRACE)
-    with pytest.raises(AssertionError, match="1 alert fired that must not"):
-        made.expectations.expect_no_alert("new")
-
-
-def test_an_issue_rule_cannot_tell_while_errors_or_webhooks_are_under_way(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    made = given()
-    sentry_rule(monkeypatch, made, fired_s=FIRED_S)
-    made.stack.webhooks["pending"] = 1
-    assert cannot_tell(made, "new") == "Sentry still has webhooks to deliver after T (POLLS)"
-    made.bench.sentry.spans = []
-    assert cannot_tell(made, "new") == (
-        "the transaction of GET /error (500) has not arrived after T (POLLS)"
-    )
-
-
-def test_what_other_servers_do_not_tell_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = given()
-    sentry_rule(monkeypatch, made, fired_s=FIRED_S)
-    made.stack.steerable = False
-    assert cannot_tell(made, "new") == (
-        "the rule new has fired since the test began, and this server does not tell whether all "
-        "its webhooks are delivered"
-    )
-    made.stack.ours = False
-    assert cannot_tell(made, "new") == (
-        "a Sentry looks at its alert rules some time after it has accepted an event, and does not "
-        "tell when"
-    )
-
-
-def test_an_issue_rule_that_never_fired_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = given()
-    sentry_rule(monkeypatch, made, fired_s=None)
-    with pytest.raises(AssertionError) as caught:
-        made.expectations.expect_alert("new")
-    assert text_of(caught) == (
-        "No alert arrived as expected within T (POLLS).\n"
-        "  expected  new, status 'firing'\n"
-        "  found     0 alerts at the receiver\n"
-        "  pipeline  app 1 request (500) → Sentry's rule new has never fired → the receiver "
-        "http://127.0.0.1:9093 got 0 alerts\n"
-        "  stopped   at Sentry's rule\n"
-        "  do        no event met its conditions and filters: look at them, and at what the app "
-        "has reported\n"
-        f"  look      {LOOK}"
-    )

@@ -24,6 +24,7 @@ def busy() -> tuple[Bench, Probe]:
     return given, Probe(given.context, cast("Any", None))
 
 
+@pytest.mark.proves("obs.expect_background_end", "green")
 def test_each_signal_is_settled_by_its_own_end() -> None:
     given, obs = busy()
     given.sentry.transactions = [transaction("send mail")]
@@ -50,6 +51,29 @@ def test_the_next_request_calls_it_into_question() -> None:
     assert not errors_settled(given.context).proven
 
 
+def test_the_end_of_an_earlier_requests_work_is_none_of_a_later_ones() -> None:
+    given, obs = busy()
+    given.sentry.transactions = [transaction("send mail")]
+    mail = otlp_span("mail", parent="2" * 16, id="5" * 16, kind="internal")
+    given.sentry.spans.append(mail)
+    given.loki.lines.append(line("mail was sent"))
+    asked = {"transaction": "send mail", "span": "mail", "line": "mail was sent"}
+    obs.expect_background_end(**asked)
+    # Asking twice gives the same answer.
+    obs.expect_background_end(**asked)
+    given.context.exchanges.all.append(exchange("/again", 200))
+    for what, name in asked.items():
+        with pytest.raises(AssertionError, match=r"^No .* matched within"):
+            obs.expect_background_end(**{what: name})
+    assert not errors_settled(given.context).proven
+    given.sentry.transactions.append(transaction("send mail", event_id="9" * 32))
+    given.sentry.spans.append(otlp_span("mail", parent="2" * 16, id="6" * 16, kind="internal"))
+    given.loki.lines.append(line("mail was sent", timestamp_ns=9))
+    obs.expect_background_end(**asked)
+    assert never_tells(given.context, "errors") is None
+
+
+@pytest.mark.proves("obs.expect_background_end", "red")
 def test_an_end_that_does_not_come() -> None:
     given, obs = busy()
     given.sentry.transactions = [transaction("error")]
@@ -72,6 +96,7 @@ def test_an_end_that_does_not_come() -> None:
     assert not errors_settled(given.context).proven
 
 
+@pytest.mark.proves("obs.expect_background_end", "other trace")
 def test_the_end_of_another_traces_work_is_none_of_this_test() -> None:
     given, obs = busy()
     given.sentry.transactions = [transaction("send mail")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
@@ -14,7 +13,7 @@ from pytest_obsstack.expect.logs import LogExpectations
 from pytest_obsstack.expect.metrics import MetricExpectations
 from pytest_obsstack.expect.traces import TraceExpectations
 from tests.unit.expect.fakes import Bench, bench
-from tests.unit.expect.models import OTHER_TRACE, SENT_S, line, otlp_span
+from tests.unit.expect.models import SENT_S, line, otlp_span
 
 SPANS = (
     "  look      http://127.0.0.1:9000/api/0/organizations/obsstack/trace/"
@@ -57,10 +56,12 @@ def series(new: int, *, old: int = 1, exact: bool = True) -> Bench:
 # ---- spans
 
 
+@pytest.mark.proves("obs.traces.expect_span_count", "green")
 def test_as_many_spans_as_the_budget_are_within_it() -> None:
     assert TraceExpectations(spans(4).context).expect_span_count(max=5) == 5
 
 
+@pytest.mark.proves("obs.traces.expect_span_count", "red")
 def test_message_of_too_many_spans() -> None:
     given = spans(7, settled=False)
     with pytest.raises(AssertionError) as caught:
@@ -82,6 +83,7 @@ def test_the_biggest_contributors_are_told_and_the_others_counted() -> None:
     assert "  also      3 others\n" in str(caught.value)
 
 
+@pytest.mark.proves("obs.traces.expect_span_count", "cannot tell")
 def test_the_number_of_spans_cannot_be_told_before_the_server_span_has_arrived() -> None:
     with pytest.raises(CannotTell) as caught:
         TraceExpectations(spans(1, settled=False).context).expect_span_count(max=3)
@@ -95,11 +97,13 @@ def test_the_number_of_spans_cannot_be_told_before_the_server_span_has_arrived()
 # ---- lines
 
 
+@pytest.mark.proves("obs.logs.expect_volume", "green")
 def test_lines_and_bytes_within_their_budget() -> None:
     given = LogExpectations(lines("größe").context)
     assert given.expect_volume(max_lines=2, max_bytes=23) == Volume(lines=2, bytes=7 + 16)
 
 
+@pytest.mark.proves("obs.logs.expect_volume", "red")
 def test_message_of_too_many_lines() -> None:
     given = lines("user 17 logged in", "user 4 logged in", "done", finished=False)
     with pytest.raises(AssertionError) as caught:
@@ -113,6 +117,7 @@ def test_message_of_too_many_lines() -> None:
     )
 
 
+@pytest.mark.proves("obs.logs.expect_volume", "red")
 def test_message_of_too_many_bytes() -> None:
     given = lines("a" * 1000, "b", "b", "b")
     with pytest.raises(AssertionError) as caught:
@@ -127,6 +132,7 @@ def test_message_of_too_many_bytes() -> None:
     )
 
 
+@pytest.mark.proves("obs.logs.expect_volume", "cannot tell")
 def test_the_volume_cannot_be_told_before_the_last_line_has_arrived() -> None:
     with pytest.raises(CannotTell, match=r"^Cannot tell how much the test has logged: it is not"):
         LogExpectations(lines("x", finished=False).context).expect_volume(max_lines=9)
@@ -135,6 +141,7 @@ def test_the_volume_cannot_be_told_before_the_last_line_has_arrived() -> None:
 # ---- series
 
 
+@pytest.mark.proves("obs.metrics.expect_cardinality", "green")
 def test_series_within_their_budget() -> None:
     expectations = MetricExpectations(series(2).context)
     assert expectations.expect_cardinality("orders_total", max=3).total == 3
@@ -143,6 +150,7 @@ def test_series_within_their_budget() -> None:
     assert expectations.expect_cardinality('orders_total{user="user-1"}', max=1).new is None
 
 
+@pytest.mark.proves("obs.metrics.expect_cardinality", "red")
 def test_message_of_too_many_series() -> None:
     with pytest.raises(AssertionError) as caught:
         MetricExpectations(series(4).context).expect_cardinality("orders_total", max=3)
@@ -185,12 +193,14 @@ def test_several_names_are_told_before_their_labels() -> None:
     ) in str(caught.value)
 
 
+@pytest.mark.proves("obs.metrics.expect_cardinality", "other trace")
 def test_another_instances_series_are_not_counted() -> None:
     given = series(1)
     given.prometheus.add("orders_total", (AFTER_S, 1), user="x", instance="simple-app-gw1")
     assert MetricExpectations(given.context).expect_cardinality("orders_total", max=2).total == 2
 
 
+@pytest.mark.proves("obs.metrics.expect_cardinality", "cannot tell")
 def test_series_cannot_be_counted_before_a_sample_is_newer_than_the_response() -> None:
     given = bench()
     given.prometheus.add("orders_total", (BEFORE_S, 1))
@@ -263,13 +273,3 @@ def test_no_budget_is_refused(asked: Callable[[Bench], object], text: str) -> No
     with pytest.raises(ObsstackError) as caught:
         asked(bench())
     assert str(caught.value) == text
-
-
-def test_what_another_trace_has_caused_is_in_no_budget() -> None:
-    for given, asked in (
-        (spans(1), lambda context: TraceExpectations(context).expect_span_count(max=9)),
-        (lines("x"), lambda context: LogExpectations(context).expect_volume(max_lines=9)),
-    ):
-        given.context.trace = replace(given.context.trace, trace_id=OTHER_TRACE)
-        with pytest.raises(CannotTell):
-            asked(given.context)

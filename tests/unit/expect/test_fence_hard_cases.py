@@ -274,6 +274,16 @@ def test_what_has_settled_of_one_process_says_nothing_of_the_others() -> None:
     assert history.unsettled == [(OTHER_TRACE, SENT_S - 1)]
 
 
+def test_what_has_settled_of_the_app_says_nothing_of_the_services_that_it_calls() -> None:
+    history = AppHistory(unsettled=[(OTHER_TRACE, SENT_S - 1)])
+    given = busy(1, history=history)
+    other = app_facts(service="inventory", instance="inventory-main", url="http://127.0.0.1:5001")
+    given.context.app = replace(given.context.app, companions=(other,))
+    assert errors_settled(given.context).proven
+    assert history.unsettled == [(OTHER_TRACE, SENT_S - 1)]
+    assert given.context.worked_off == 0
+
+
 # ---- several processes
 
 
@@ -407,11 +417,20 @@ def test_a_queue_that_prometheus_tells_of_leaves_spans_and_lines_unproven() -> N
 
 def test_a_collector_without_a_queue_by_its_metrics_keeps_the_order() -> None:
     given = unreachable()
+    given.prometheus.add("otelcol_exporter_sent_spans_total", (SENT_S, 7), exporter="otlphttp/a")
     assert spans_settled(given.context).proven
-    assert given.prometheus.queries == ["otelcol_exporter_queue_capacity"]
     # Asked once, not once a fence.
     assert logs_settled(given.context).proven
-    assert given.prometheus.queries == ["otelcol_exporter_queue_capacity"]
+    assert given.prometheus.queries == ['{__name__=~"otelcol_exporter_.+"}']
+
+
+def test_a_collector_that_was_not_scraped_yet_may_have_a_queue_still() -> None:
+    given = unreachable()
+    assert spans_settled(given.context).proven
+    given.prometheus.add("otelcol_exporter_queue_capacity", (SENT_S, 9), exporter="otlphttp/a")
+    assert not spans_settled(given.context).proven
+    assert not logs_settled(given.context).proven
+    assert given.prometheus.queries == ['{__name__=~"otelcol_exporter_.+"}'] * 2
 
 
 def test_the_queues_of_other_exporters_and_signals_do_not_matter() -> None:

@@ -40,6 +40,18 @@ def test_a_last_line_that_arrives_later_is_waited_for() -> None:
     assert logs_settled(given.context).polls == 4
 
 
+def test_a_last_line_that_came_twice_is_that_of_one_request() -> None:
+    given = bench(exchange(span_id="a" * 16), exchange(span_id="b" * 16))
+    first = line(span_id="1" * 16, timestamp_ns=1)
+    given.loki.lines = [first, line(span_id="1" * 16, timestamp_ns=2)]
+    assert not logs_settled(given.context).proven
+    given.loki.lines = [first, line(span_id="2" * 16, timestamp_ns=2)]
+    assert logs_settled(given.context).proven
+    # Records without a span are told apart by nothing.
+    given.loki.lines = [line(timestamp_ns=1), line(timestamp_ns=2)]
+    assert logs_settled(given.context).proven
+
+
 def test_the_last_line_of_another_service_is_no_fence() -> None:
     given = bench()
     given.loki.lines = [line(service="inventory"), line(service=None)]

@@ -13,6 +13,7 @@ from pytest_obsstack.clients.sentry.traits import BUGSINK, GLITCHTIP, TrackerTra
 from pytest_obsstack.endpoints import SentryEndpoint
 from pytest_obsstack.errors import CannotTell, ObsstackError
 from pytest_obsstack.expect.sentry import SentryExpectations
+from pytest_obsstack.record.asserted import Asserted
 from tests.unit.expect.fakes import Bench, FakeSentry, bench
 from tests.unit.expect.models import event, issue, root_span
 
@@ -65,6 +66,9 @@ def obs_sentry(made: Bench) -> SentryExpectations:
     return SentryExpectations(made.context)
 
 
+@pytest.mark.proves("obs.sentry.resolve", "green")
+@pytest.mark.proves("obs.sentry.expect_regression", "green")
+@pytest.mark.proves("obs.sentry.expect_no_regression", "red")
 def test_an_issue_regresses_because_of_an_event_of_this_test() -> None:
     made, sentry = given()
     obs = obs_sentry(made)
@@ -83,6 +87,8 @@ def test_an_issue_regresses_because_of_an_event_of_this_test() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_no_regression", "green")
+@pytest.mark.proves("obs.sentry.expect_regression", "red")
 def test_an_issue_that_stays_resolved_has_not_regressed() -> None:
     made, _ = given()
     obs = obs_sentry(made)
@@ -103,6 +109,8 @@ def test_an_issue_that_stays_resolved_has_not_regressed() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_regression", "other trace")
+@pytest.mark.proves("obs.sentry.expect_no_regression", "other trace")
 def test_the_event_of_another_trace_that_opens_it_again_is_not_taken() -> None:
     made, sentry = given()
     obs = obs_sentry(made)
@@ -128,6 +136,7 @@ def test_a_regression_of_an_earlier_life_does_not_count() -> None:
         obs.expect_regression(resolved)
 
 
+@pytest.mark.proves("obs.sentry.expect_regression", "cannot tell")
 def test_an_issue_that_was_never_resolved_cannot_regress() -> None:
     made, _ = given()
     with pytest.raises(CannotTell) as caught:
@@ -141,6 +150,7 @@ def test_an_issue_that_was_never_resolved_cannot_regress() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.resolve", "cannot tell")
 def test_an_issue_is_not_resolved_while_errors_may_be_under_way() -> None:
     made, sentry = given()
     sentry.spans = []
@@ -153,6 +163,16 @@ def test_an_issue_is_not_resolved_while_errors_may_be_under_way() -> None:
     assert sentry.issues[0].status == "unresolved"
 
 
+@pytest.mark.proves("obs.sentry.resolve", "other trace")
+def test_the_transaction_of_another_trace_resolves_nothing() -> None:
+    made, sentry = given()
+    made.make_foreign(settled=False)
+    with pytest.raises(CannotTell, match="Cannot resolve issue SIMPLE-APP-1 for good"):
+        obs_sentry(made).resolve(issue())
+    assert sentry.issues[0].status == "unresolved"
+
+
+@pytest.mark.proves("obs.sentry.expect_no_regression", "cannot tell")
 def test_that_nothing_regressed_cannot_be_told_before_all_has_arrived() -> None:
     made, sentry = given()
     obs = obs_sentry(made)
@@ -164,6 +184,20 @@ def test_that_nothing_regressed_cannot_be_told_before_all_has_arrived() -> None:
         NOT_PROVEN,
         "  expected  the fence of each request has arrived",
         "  found     the transaction of GET /error (500) has not arrived after 0.0 s (1 poll)",
+    ]
+
+
+def test_what_becomes_of_an_issue_is_written_down_for_the_self_check() -> None:
+    made, sentry = given()
+    obs = obs_sentry(made)
+    resolved = obs.resolve(issue())
+    obs.expect_no_regression(resolved)
+    sentry.events.append(event(event_id=SECOND))
+    sentry.regress(SECOND)
+    obs.expect_regression(resolved)
+    assert list(made.context.asserted) == [
+        Asserted("issue", "absent", frozenset({"status"})),
+        Asserted("issue", "present", frozenset({"status"})),
     ]
 
 

@@ -36,6 +36,7 @@ def logs(given: Bench) -> LogExpectations:
     return LogExpectations(given.context)
 
 
+@pytest.mark.proves("obs.logs.expect_lines", "green")
 def test_lines_are_found_in_their_order_with_others_between() -> None:
     found = logs(arrived()).expect_lines(["received", re.compile("low$")])
     assert [entry.timestamp_ns for entry in found] == [10, 30]
@@ -56,6 +57,7 @@ def test_exactly_looks_at_the_entries_of_a_service_or_a_level() -> None:
     given.expect_lines(["low"], exactly=True, level="WARNING")
 
 
+@pytest.mark.proves("obs.logs.expect_lines", "red")
 def test_message_of_another_order() -> None:
     given = arrived()
     given.collector.accepted = {"log_records": 4}
@@ -79,6 +81,7 @@ def test_message_of_another_order() -> None:
     )
 
 
+@pytest.mark.proves("obs.logs.expect_lines", "red")
 def test_message_of_a_line_that_is_too_much() -> None:
     with pytest.raises(AssertionError) as caught:
         logs(arrived()).expect_lines(["received", "finished"], exactly=True, service="simple-app")
@@ -95,6 +98,7 @@ def test_message_of_a_line_that_is_too_much() -> None:
     )
 
 
+@pytest.mark.proves("obs.logs.expect_lines", "cannot tell")
 def test_exactly_cannot_be_told_before_the_last_line_has_arrived() -> None:
     with pytest.raises(CannotTell) as caught:
         logs(arrived(finished=False)).expect_lines(
@@ -129,6 +133,7 @@ def test_entries_of_one_stream_and_one_time_keep_their_order() -> None:
         logs(given).expect_lines(["two", "one"])
 
 
+@pytest.mark.proves("obs.logs.expect_lines", "cannot tell")
 def test_the_order_of_streams_with_entries_of_one_time_cannot_be_told() -> None:
     given = arrived()
     given.loki.lines = [line("one", timestamp_ns=1), line("two", timestamp_ns=1, service="other")]
@@ -153,6 +158,7 @@ def test_a_field_that_no_line_has_is_refused() -> None:
     )
 
 
+@pytest.mark.proves("obs.logs.expect_lines", "other trace")
 @pytest.mark.parametrize(
     "asked",
     [

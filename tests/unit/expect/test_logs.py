@@ -34,6 +34,7 @@ def logs(given: Bench) -> LogExpectations:
     return LogExpectations(given.context)
 
 
+@pytest.mark.proves("obs.logs.expect_line", "green")
 def test_a_line_is_found_by_a_part_of_its_text_and_its_level() -> None:
     found = logs(arrived()).expect_line("Intentional error", level="error", service="simple-app")
     assert found.structured_metadata["thread"] == "t1"
@@ -73,6 +74,7 @@ def test_loki_is_asked_from_a_minute_before_the_test() -> None:
     assert given.loki.since_ns == int((SENT_S - 61) * 1e9)
 
 
+@pytest.mark.proves("obs.logs.expect_line", "red")
 def test_message_of_a_line_of_another_level() -> None:
     with pytest.raises(AssertionError) as caught:
         logs(arrived()).expect_line("Intentional error", level="WARN")
@@ -87,6 +89,7 @@ def test_message_of_a_line_of_another_level() -> None:
     )
 
 
+@pytest.mark.proves("obs.logs.expect_no_line", "red")
 def test_message_of_a_line_that_must_not_be() -> None:
     with pytest.raises(AssertionError) as caught:
         logs(arrived()).expect_no_line(level="ERROR")
@@ -104,10 +107,12 @@ def test_a_long_line_is_cut_in_a_title() -> None:
         logs(given).expect_no_line("xxx")
 
 
+@pytest.mark.proves("obs.logs.expect_no_line", "green")
 def test_no_line_passes_once_the_last_line_has_arrived() -> None:
     logs(arrived()).expect_no_line("password")
 
 
+@pytest.mark.proves("obs.logs.expect_no_line", "cannot tell")
 def test_no_line_cannot_be_told_before_the_last_line_has_arrived() -> None:
     given = arrived()
     given.loki.lines = given.loki.lines[:1]
@@ -123,10 +128,12 @@ def test_no_line_cannot_be_told_before_the_last_line_has_arrived() -> None:
     )
 
 
+@pytest.mark.proves("obs.logs.lines", "green")
 def test_all_lines_are_given_oldest_first_once_settled() -> None:
     assert [entry.line[:7] for entry in logs(arrived()).lines()] == ["2023 ap", "request"]
 
 
+@pytest.mark.proves("obs.logs.expect_line", "other trace")
 def test_what_another_trace_has_sent_satisfies_nothing() -> None:
     given = arrived()
     given.context.trace = replace(given.context.trace, trace_id=OTHER_TRACE)

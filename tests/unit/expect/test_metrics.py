@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,8 @@ import pytest
 
 from pytest_obsstack.errors import BackendUnavailable, CannotTell, ObsstackError
 from pytest_obsstack.expect.context import AppHistory
-from pytest_obsstack.expect.metrics import FIRST_EXPORT_S, MetricExpectations
+from pytest_obsstack.expect.metric_needs import FIRST_EXPORT_S
+from pytest_obsstack.expect.metrics import MetricExpectations
 from tests.unit.expect.fakes import Bench, app_facts, bench
 from tests.unit.expect.models import SENT_S, exchange
 
@@ -46,6 +48,7 @@ def failure(given: Bench, expectation: str, *arguments: Any, **options: Any) -> 
 # ---- how much
 
 
+@pytest.mark.proves("obs.metrics.expect_increase", "green")
 def test_an_increase_is_the_difference_to_the_value_before_the_request() -> None:
     given = counted((BEFORE_S, 41), (AFTER_S, 42))
     assert metrics(given).expect_increase(SELECTOR, by=1) == 1
@@ -86,6 +89,7 @@ def test_no_growth_is_no_increase() -> None:
     assert f"  expected  {OWN} any increase\n  found     +0\n" in text
 
 
+@pytest.mark.proves("obs.metrics.expect_increase", "other trace")
 def test_another_instance_of_the_app_is_not_counted() -> None:
     given = counted((BEFORE_S, 1), (AFTER_S, 2))
     given.prometheus.add(NAME, (AFTER_S, 9), endpoint="/error", instance="simple-app-gw1")
@@ -108,6 +112,7 @@ def test_the_fence_is_waited_for() -> None:
 # ---- the whole message
 
 
+@pytest.mark.proves("obs.metrics.expect_increase", "red")
 def test_message_of_another_increase_with_what_did_increase() -> None:
     given = counted((BEFORE_S, 1), (AFTER_S, 3))
     given.prometheus.add(NAME, (AFTER_S, 4), endpoint="/", status="200")
@@ -144,6 +149,7 @@ def test_message_where_nothing_arrived() -> None:
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_no_increase", "red")
 def test_message_of_an_increase_that_must_not_be() -> None:
     given = counted((BEFORE_S, 1), (AFTER_S, 3))
     assert failure(given, "expect_no_increase", SELECTOR) == (
@@ -157,10 +163,24 @@ def test_message_of_an_increase_that_must_not_be() -> None:
 # ---- absence
 
 
+@pytest.mark.proves("obs.metrics.expect_no_increase", "green")
 def test_no_increase_passes_once_a_new_sample_is_there() -> None:
     metrics(counted((BEFORE_S, 2), (AFTER_S, 2))).expect_no_increase(SELECTOR)
 
 
+@pytest.mark.proves("obs.metrics.expect_no_increase", "other trace")
+def test_what_another_instance_counts_or_exports_is_none_of_this_test() -> None:
+    given = counted((BEFORE_S, 2), (AFTER_S, 2))
+    other = {"endpoint": "/error", "instance": "simple-app-gw1"}
+    given.prometheus.add(NAME, (BEFORE_S, 1), (AFTER_S, 9), **other)
+    metrics(given).expect_no_increase(SELECTOR)
+    given = counted((BEFORE_S, 2))
+    given.prometheus.add(NAME, (AFTER_S, 9), **other)
+    with pytest.raises(CannotTell):
+        metrics(given).expect_no_increase(SELECTOR)
+
+
+@pytest.mark.proves("obs.metrics.expect_no_increase", "cannot tell")
 def test_no_increase_cannot_be_told_before_a_new_sample_is_there() -> None:
     with pytest.raises(CannotTell) as caught:
         metrics(counted((SENT_S - 0.24, 2))).expect_no_increase(SELECTOR)
@@ -179,6 +199,51 @@ def test_no_increase_cannot_be_told_of_a_request_without_a_response() -> None:
     given.context.exchanges.all.append(exchange("/slow", None))
     with pytest.raises(CannotTell, match="GET /slow got no response"):
         metrics(given).expect_no_increase(SELECTOR)
+
+
+@pytest.mark.parametrize(
+    ("asked", "call"),
+    [
+        (
+            lambda metrics: metrics.expect_increase(SELECTOR, by=0),
+            f"expect_increase({SELECTOR!r}, by=0)",
+        ),
+        (
+            lambda metrics: metrics.expect_histogram("duration_seconds", count=0),
+            "expect_histogram('duration_seconds')",
+        ),
+    ],
+)
+def test_nothing_is_counted_exactly_where_no_request_is_known(asked: Any, call: str) -> None:
+    given = counted((BEFORE_S, 2), (AFTER_S, 2), no_request=True)
+    with pytest.raises(CannotTell) as caught:
+        asked(metrics(given))
+    assert str(caught.value) == (
+        f"{call} cannot be told.\n"
+        "  expected  a request of this test, after which the app has exported\n"
+        "  found     no request of this test is known, so there is nothing to wait for\n"
+        "  do        send one with obs.get(…), or hand obs.headers to your client first"
+    )
+
+
+def test_samples_from_the_future_tell_nothing_of_when_they_were_taken() -> None:
+    given = counted((BEFORE_S, 2))
+    given.context.app = replace(given.context.app, started_here=False)
+    now_s = time.time()
+    given.context.exchanges.all[:] = [exchange(started_s=now_s - 2, ended_s=now_s - 1)]
+    given.prometheus.add(NAME, (now_s + 40, 2), endpoint="/error")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("tests.unit.expect.fakes.NOW_S", now_s + 60)
+        with pytest.raises(CannotTell) as caught:
+            metrics(given).expect_no_increase(SELECTOR)
+        assert re.sub(r"(39|40)\.\d\d s", "AHEAD", str(caught.value)) == (
+            f"Cannot assert that {OWN} did not increase: it is not proven that all metrics of this "
+            "test have arrived.\n"
+            "  expected  the fence of each request has arrived\n"
+            "  found     the newest sample of simple-app-main is AHEAD from now: its clock is "
+            "ahead, so no sample tells whether it was taken after the last response\n"
+            "  do        let the machines of the app and of the tests agree on the time (NTP)"
+        )
 
 
 # ---- what cannot be told
@@ -209,6 +274,7 @@ def test_at_least_can_be_told_where_others_use_the_app() -> None:
     assert metrics(given).expect_increase(SELECTOR, at_least=1) == 2
 
 
+@pytest.mark.proves("obs.metrics.expect_increase", "cannot tell")
 @pytest.mark.parametrize(
     ("samples", "found"),
     [
@@ -261,6 +327,7 @@ def test_a_prometheus_that_does_not_answer_is_an_error_of_its_own() -> None:
 # ---- expressions
 
 
+@pytest.mark.proves("obs.metrics.expect_metric", "green")
 @pytest.mark.parametrize("comparison", [2, lambda value: value > 1])
 def test_an_expression_is_polled_until_it_is_as_expected(comparison: Any) -> None:
     given = counted((AFTER_S, 1), timeout_s=5.0)
@@ -274,6 +341,7 @@ def test_an_expression_is_polled_until_it_is_as_expected(comparison: Any) -> Non
     assert metrics(given).expect_metric(NAME, comparison) == 2
 
 
+@pytest.mark.proves("obs.metrics.expect_metric", "red")
 def test_message_of_an_expression_that_is_not_as_expected() -> None:
     text = failure(counted((AFTER_S, 1)), "expect_metric", NAME, 2)
     assert text == (

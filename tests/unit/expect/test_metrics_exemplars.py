@@ -48,6 +48,7 @@ def message(found: str, advice: str) -> str:
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_exemplar", "green")
 def test_the_latest_exemplar_of_this_trace() -> None:
     latest = exemplar(at_s=SENT_S + 1)
     given = measured(exemplar(), latest, exemplar(OTHER_TRACE, at_s=SENT_S + 2))
@@ -55,6 +56,7 @@ def test_the_latest_exemplar_of_this_trace() -> None:
     assert given.prometheus.queries[-1] == OWN
 
 
+@pytest.mark.proves("obs.metrics.expect_exemplar", "red", "other trace")
 def test_the_exemplar_of_another_trace_is_none_of_this_test() -> None:
     assert failure(measured(exemplar(OTHER_TRACE))) == message(
         "1 exemplar of other traces, none of this one",

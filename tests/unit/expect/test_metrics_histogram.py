@@ -52,6 +52,7 @@ def failure(given: Bench, **wanted: Any) -> str:
     return str(caught.value)
 
 
+@pytest.mark.proves("obs.metrics.expect_histogram", "green")
 def test_what_was_observed_before_does_not_count() -> None:
     found = expect(observed(ONE, THREE), count=2, sum=0.4, quantile={0.95: 0.25})
     assert found.count == 2
@@ -88,6 +89,7 @@ def test_functions_of_the_values() -> None:
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_histogram", "other trace")
 def test_the_histogram_of_another_instance_does_not_count() -> None:
     """Another worker's tests hammer the same histogram."""
     given = observed(ONE, THREE)
@@ -96,6 +98,7 @@ def test_the_histogram_of_another_instance_does_not_count() -> None:
     expect(given, count=2, sum=0.4)
 
 
+@pytest.mark.proves("obs.metrics.expect_histogram", "red")
 def test_message() -> None:
     given = observed(ONE, THREE)
     given.collector.accepted["metric_points"] = given.collector.sent["metric_points"] = 9
@@ -141,6 +144,7 @@ def test_no_observation_in_a_histogram_that_there_is_not_proves_nothing() -> Non
     )
 
 
+@pytest.mark.proves("obs.metrics.expect_histogram", "cannot tell")
 def test_what_goes_on_in_the_background_may_observe_later() -> None:
     given = observed(ONE, THREE, given=bench(app=app_facts(background_threads=True)))
     with pytest.raises(CannotTell) as caught:

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 import time
+from dataclasses import replace
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -59,10 +60,12 @@ def found_in_event(wanted: str, body: Any) -> bool:
     return any(search(given.context, wanted))
 
 
+@pytest.mark.proves("obs.expect_nowhere", "green")
 def test_a_text_that_is_nowhere_passes() -> None:
     expect_nowhere(settled().context, SECRET)
 
 
+@pytest.mark.proves("obs.expect_nowhere", "red")
 def test_message_with_every_place() -> None:
     given = settled()
     given.sentry.bodies["e" * 32] = {"request": {"data": {"password": SECRET}}}
@@ -252,6 +255,7 @@ def test_structured_logs_that_may_come_after_the_deadline() -> None:
     )
 
 
+@pytest.mark.proves("obs.expect_nowhere", "cannot tell")
 @pytest.mark.parametrize(
     ("missing", "signal", "reason"),
     [
@@ -290,6 +294,44 @@ def test_metrics_have_settled_only_with_a_sample_after_the_last_response() -> No
     given.loki.lines.append(line())
     with pytest.raises(CannotTell, match=r"4\.90 s older than the last response"):
         expect_nowhere(given.context, SECRET)
+
+
+def test_labels_of_a_service_that_is_called_are_waited_for() -> None:
+    inventory = app_facts(service="inventory", instance="inventory-main", url="http://127.0.0.1:1")
+    own = {"instance": "inventory-main", "job": "inventory"}
+    given = settled(app=app_facts(companions=(inventory,)))
+    given.collector.accepted["metric_points"] = given.collector.sent["metric_points"] = 9
+    with pytest.raises(CannotTell) as caught:
+        expect_nowhere(given.context, SECRET)
+    assert str(caught.value) == (
+        "Cannot assert that a text is nowhere: it is not proven that all metrics of this test have "
+        "arrived.\n"
+        "  expected  the fence of each request has arrived\n"
+        "  found     Prometheus has no sample of inventory-main after 0.0 s (1 poll)\n"
+        "  do        look whether it exports metrics; one that never does says so, "
+        "AppSpec(signals=frozenset({…})) without metrics"
+    )
+    given.prometheus.add("stock_total", (SENT_S - 0.5, 1), **own)
+    with pytest.raises(CannotTell, match=r"sample of inventory-main in Prometheus is 0\.51 s"):
+        expect_nowhere(given.context, SECRET)
+    given.prometheus.add("stock_total", (SENT_S + 0.1, 1), **own)
+    expect_nowhere(given.context, SECRET)
+    quiet = replace(inventory, signals=SIGNALS - {"metrics"})
+    given = settled(app=app_facts(companions=(quiet,)))
+    expect_nowhere(given.context, SECRET)
+
+
+def test_where_nothing_can_be_searched_a_text_is_not_said_to_be_nowhere() -> None:
+    given = bench(app=app_facts(signals=frozenset({"errors"})))
+    given.stack.capabilities = frozenset({"logs"})
+    with pytest.raises(CannotTell) as caught:
+        expect_nowhere(given.context, SECRET)
+    assert str(caught.value) == (
+        "Cannot assert that a text is nowhere: nothing of what the app reports can be searched.\n"
+        "  expected  a stack that shows what the app reports\n"
+        "  found     an app that reports errors, and a stack with logs\n"
+        "  do        mark the test with obs_requires, or correct AppSpec.signals"
+    )
 
 
 # ---- encodings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pytest_obsstack.expect.fence import errors_settled, logs_settled, spans_settled
-from pytest_obsstack.expect.logs import LogExpectations
+from pytest_obsstack.expect.logs import LogExpectations, line_question
 from pytest_obsstack.expect.nowhere import search
 from pytest_obsstack.expect.traces import TraceExpectations
 from tests.unit.expect.fakes import Bench, bench
@@ -41,7 +41,7 @@ def test_its_spans_and_lines_are_the_tests() -> None:
 def test_lines_of_several_traces_are_in_the_order_of_time() -> None:
     given = undecided()
     given.loki.lines = [line("between", timestamp_ns=7)]
-    found = [entry.line for entry in LogExpectations(given.context)._fetch()]
+    found = [entry.line for entry in line_question(given.context).fetch()]
     assert found == ["hello", "between", "request finished"]
 
 

@@ -74,6 +74,7 @@ def app(*, no_fence: bool = False, **how: Any) -> App:
 # ---- every request
 
 
+@pytest.mark.proves("obs.expect_every_request_traced", "green")
 def test_every_request_is_traced() -> None:
     made = app()
     expect_every_request_traced(made.driver, 5, path=None)
@@ -87,6 +88,7 @@ def test_every_request_is_traced() -> None:
         assert headers["baggage"].endswith("sentry-sample_rand=0.999999")
 
 
+@pytest.mark.proves("obs.expect_every_request_traced", "red")
 def test_a_request_without_transaction() -> None:
     made = app(transactions_of=2)
     with pytest.raises(AssertionError) as caught:
@@ -110,6 +112,7 @@ def test_a_request_without_server_span() -> None:
     assert "  do        OTEL_TRACES_SAMPLER=parentbased_always_on\n" in str(caught.value)
 
 
+@pytest.mark.proves("obs.expect_every_request_traced", "other trace")
 def test_the_transactions_of_other_traces_do_not_count() -> None:
     made = app(transactions_of=1000)
     made.given.sentry.other_traces[OTHER_TRACE] = [root_span()] * 9
@@ -117,6 +120,7 @@ def test_the_transactions_of_other_traces_do_not_count() -> None:
         expect_every_request_traced(made.driver, 3, path=None)
 
 
+@pytest.mark.proves("obs.expect_every_request_traced", "cannot tell")
 def test_what_has_not_settled_is_not_counted() -> None:
     made = app(no_fence=True)
     with pytest.raises(CannotTell) as caught:
@@ -174,6 +178,7 @@ def rate_of(made: App, rate: float, **how: Any) -> float:
     return expect_sampling_rate(made.driver, rate, **options)
 
 
+@pytest.mark.proves("obs.expect_sampling_rate", "green")
 def test_a_rate_within_the_interval() -> None:
     made = app(transactions_of=4, spans_of=2)
     assert rate_of(made, 0.3) == 0.25
@@ -184,6 +189,16 @@ def test_the_rate_of_spans() -> None:
     assert rate_of(app(transactions_of=4, spans_of=2), 0.5, of="spans") == 0.5
 
 
+@pytest.mark.proves("obs.expect_sampling_rate", "other trace")
+@pytest.mark.parametrize("of", ["transactions", "spans"])
+def test_what_other_traces_have_is_in_no_rate(of: str) -> None:
+    made = app(transactions_of=1000, spans_of=1000)
+    made.given.sentry.other_traces[OTHER_TRACE] = [root_span(), otlp_span()] * 40
+    made.given.sentry.by_request |= {f"{OTHER_TRACE}-{n:016x}": OTHER_TRACE for n in range(40)}
+    assert rate_of(made, 0.0, of=of) == 0.0
+
+
+@pytest.mark.proves("obs.expect_sampling_rate", "red")
 def test_a_rate_beyond_the_interval() -> None:
     with pytest.raises(AssertionError) as caught:
         rate_of(app(transactions_of=4), 0.6)
@@ -218,6 +233,7 @@ def test_a_rate_of_one_takes_no_exception() -> None:
         )
 
 
+@pytest.mark.proves("obs.expect_sampling_rate", "cannot tell")
 def test_spans_that_do_not_tell_their_request() -> None:
     with pytest.raises(CannotTell) as caught:
         rate_of(app(tells_requests=False), 0.0, of="spans")
@@ -239,6 +255,7 @@ def test_what_is_no_rate(wrong: dict[str, Any]) -> None:
 # ---- decisions of callers
 
 
+@pytest.mark.proves("obs.expect_decision_kept", "green")
 def test_a_decision_that_is_kept() -> None:
     made = app()
     expect_decision_kept(made.driver, "/")
@@ -247,12 +264,14 @@ def test_a_decision_that_is_kept() -> None:
     assert headers["sentry-trace"].endswith("-0")
 
 
+@pytest.mark.proves("obs.expect_decision_kept", "other trace")
 def test_what_other_traces_have_is_no_decision_that_was_not_kept() -> None:
     made = app()
     made.given.sentry.other_traces[OTHER_TRACE] = [root_span(), otlp_span()]
     expect_decision_kept(made.driver, "/")
 
 
+@pytest.mark.proves("obs.expect_decision_kept", "red")
 def test_a_decision_that_is_not_kept() -> None:
     with pytest.raises(AssertionError) as caught:
         expect_decision_kept(app(keeps_decisions=False).driver, "/")
@@ -267,6 +286,7 @@ def test_a_decision_that_is_not_kept() -> None:
     )
 
 
+@pytest.mark.proves("obs.expect_decision_kept", "red")
 def test_a_decision_that_does_not_reach_a_service() -> None:
     made = app(facts=app_facts(companions=(INVENTORY,)))
     with pytest.raises(AssertionError) as caught:
@@ -282,9 +302,38 @@ def test_a_decision_that_does_not_reach_a_service() -> None:
     )
 
 
+def test_a_decision_of_which_nothing_can_be_seen_is_not_said_to_be_kept() -> None:
+    made = app(facts=app_facts(signals=frozenset({"logs"})), keeps_decisions=False)
+    with pytest.raises(CannotTell) as caught:
+        expect_decision_kept(made.driver, "/")
+    assert str(caught.value) == (
+        "Cannot tell whether the caller's decision is kept.\n"
+        "  expected  an app that reports errors or spans, and a backend that shows them by trace\n"
+        "  found     an app that reports logs, --obs-stack=embedded\n"
+        '  do        mark the test with obs_requires("transactions") or obs_requires("spans")'
+    )
+    assert made.asked == []
+
+
+@pytest.mark.proves("obs.expect_decision_kept", "cannot tell")
 def test_a_decision_cannot_be_told_before_all_has_arrived() -> None:
     with pytest.raises(CannotTell, match="tell whether the caller's decision is kept"):
         expect_decision_kept(app(no_fence=True).driver, "/")
+
+
+# ---- what they write down for the self-check
+
+
+def test_what_is_expected_of_sampling_is_written_down() -> None:
+    made = app()
+    expect_every_request_traced(made.driver, 3, path=None)
+    rate_of(made, 1.0)
+    expect_decision_kept(made.driver, "/")
+    assert [(fact.kind, fact.found) for fact in made.given.context.asserted] == [
+        ("sampling", ("expect_every_request_traced",)),
+        ("sampling", ("expect_sampling_rate",)),
+        ("sampling", ("expect_decision_kept",)),
+    ]
 
 
 # ---- the interval

@@ -39,11 +39,13 @@ def failure(given: Bench, expectation: str, **fields: object) -> str:
 # ---- presence
 
 
+@pytest.mark.proves("obs.sentry.expect_issue", "green")
 def test_an_issue_is_found_by_type_and_value() -> None:
     found = obs_sentry(arrived()).expect_issue("ValueError", value=re.compile("^Intentional"))
     assert found.short_id == "SIMPLE-APP-1"
 
 
+@pytest.mark.proves("obs.sentry.expect_event", "green")
 def test_an_event_is_found_by_its_tags_and_issue() -> None:
     given = arrived()
     found = obs_sentry(given).expect_event(issue(), tags={"region": "eu"}, user=None)
@@ -62,6 +64,7 @@ def test_an_event_of_another_issue_is_not_taken() -> None:
         obs_sentry(given).expect_event(issue(id="7"))
 
 
+@pytest.mark.proves("obs.sentry.expect_transaction", "green")
 def test_a_transaction_is_found() -> None:
     found = obs_sentry(arrived()).expect_transaction("error", op="http.server", duration_s=0.5)
     assert found.status == "internal_error"
@@ -90,6 +93,9 @@ def test_no_response_of_sentry_is_never_no_such_event() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_issue", "other trace")
+@pytest.mark.proves("obs.sentry.expect_event", "other trace")
+@pytest.mark.proves("obs.sentry.expect_transaction", "other trace")
 def test_what_another_trace_has_reported_satisfies_nothing() -> None:
     given = arrived()
     from dataclasses import replace
@@ -103,6 +109,7 @@ def test_what_another_trace_has_reported_satisfies_nothing() -> None:
 # ---- the whole message
 
 
+@pytest.mark.proves("obs.sentry.expect_event", "red")
 def test_message_of_an_event_that_differs_in_one_tag() -> None:
     given = arrived()
     given.sentry.events.insert(0, event("KeyError", "'x'", issue_id="2"))
@@ -135,6 +142,7 @@ def test_message_of_an_issue_that_nothing_resembles() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_issue", "red")
 def test_message_of_an_issue_with_another_value() -> None:
     given = arrived()
     assert failure(given, "expect_issue", type="ValueError", value="Intentional") == (
@@ -149,6 +157,7 @@ def test_message_of_an_issue_with_another_value() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_transaction", "red")
 def test_message_of_a_transaction_with_another_status() -> None:
     given = arrived()
     given.sentry.outcome_list = [outcome("client_discard", "before_send", 3)]
@@ -179,14 +188,17 @@ def test_a_captured_message_is_titled_by_its_level_and_text() -> None:
 # ---- absence
 
 
+@pytest.mark.proves("obs.sentry.expect_no_issue", "green")
 def test_no_issue_passes_once_the_transaction_has_arrived() -> None:
     obs_sentry(arrived()).expect_no_issue("KeyError")
 
 
+@pytest.mark.proves("obs.sentry.expect_no_event", "green")
 def test_no_event_passes_once_the_transaction_has_arrived() -> None:
     obs_sentry(arrived()).expect_no_event(tags={"endpoint": "/login"})
 
 
+@pytest.mark.proves("obs.sentry.expect_no_issue", "red")
 def test_message_of_an_issue_that_must_not_be() -> None:
     given = arrived()
     given.sentry.events.append(event("ValueError", "other", issue_id="2"))
@@ -200,6 +212,7 @@ def test_message_of_an_issue_that_must_not_be() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_no_event", "red")
 def test_message_of_an_event_that_must_not_be() -> None:
     assert failure(arrived(), "expect_no_event") == (
         "Sentry has 1 event that must not be there.\n"
@@ -209,6 +222,7 @@ def test_message_of_an_event_that_must_not_be() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_no_issue", "cannot tell")
 def test_absence_cannot_be_told_before_the_transaction_has_arrived() -> None:
     given = arrived()
     given.sentry.spans = []
@@ -224,6 +238,30 @@ def test_absence_cannot_be_told_before_the_transaction_has_arrived() -> None:
     )
 
 
+def test_no_issue_cannot_be_told_while_an_error_is_in_none() -> None:
+    given = arrived()
+    given.sentry.events.append(event("KeyError", "'x'", event_id="2" * 32, issue_id=None))
+    with pytest.raises(CannotTell) as caught:
+        obs_sentry(given).expect_no_issue("KeyError")
+    assert str(caught.value) == (
+        "Cannot assert that there is no issue: it is not proven that all errors of this test have "
+        "arrived.\n"
+        "  expected  the fence of each request has arrived\n"
+        "  found     KeyError \"'x'\" belongs to no issue yet after 0.0 s (2 polls)\n"
+        "  do        look at the logs of the tracker and its workers"
+    )
+    given.sentry.issues.append(issue("KeyError", "'x'", id="2"))
+    given.context.timeout_s = 5.0
+
+    def group(_: int) -> None:
+        given.sentry.events[1] = event("KeyError", "'x'", event_id="2" * 32, issue_id="2")
+
+    given.sentry.at_poll = group
+    with pytest.raises(AssertionError, match="Sentry has 1 issue that must not be there"):
+        obs_sentry(given).expect_no_issue("KeyError")
+
+
+@pytest.mark.proves("obs.sentry.events", "cannot tell")
 def test_cannot_tell_names_the_hop_that_is_broken() -> None:
     given = bench(exchange(status=200))
     given.collector.accepted = {}
@@ -241,6 +279,7 @@ def test_cannot_tell_names_the_hop_that_is_broken() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_no_event", "cannot tell")
 def test_absence_cannot_be_told_of_a_request_without_a_response() -> None:
     given = bench(exchange("/slow", None))
     with pytest.raises(CannotTell) as caught:
@@ -276,6 +315,8 @@ def test_absence_cannot_be_told_after_a_full_queue() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.events", "green")
+@pytest.mark.proves("obs.sentry.transactions", "green")
 def test_all_events_and_transactions_are_given_once_settled() -> None:
     expectations = obs_sentry(arrived())
     assert [found.issue_id for found in expectations.events()] == ["1"]

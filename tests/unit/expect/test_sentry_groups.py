@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -54,6 +55,7 @@ def test_an_event_is_found_by_its_breadcrumbs_in_order() -> None:
     assert found.event_id == "2" * 32
 
 
+@pytest.mark.proves("obs.sentry.expect_breadcrumbs", "green")
 def test_breadcrumbs_are_compared_by_the_fields_that_are_named() -> None:
     found = own(breadcrumbs=[*CHECKOUT, {"category": "query", "data": {"rows": 3, "db": "x"}}])
     expectations = sentry(arrived(found))
@@ -61,6 +63,7 @@ def test_breadcrumbs_are_compared_by_the_fields_that_are_named() -> None:
     expectations.expect_breadcrumbs(found, [*CHECKOUT, {"category": "query"}], exactly=True)
 
 
+@pytest.mark.proves("obs.sentry.expect_breadcrumbs", "red")
 def test_message_of_breadcrumbs_that_are_not_as_expected() -> None:
     found = own(breadcrumbs=[CHECKOUT[0], {**CHECKOUT[1], "message": "Authorising payment"}])
     with pytest.raises(AssertionError) as caught:
@@ -111,6 +114,7 @@ def test_a_tracker_without_breadcrumbs_is_named() -> None:
     assert str(caught.value).startswith("Tracker does not show breadcrumbs.\n")
 
 
+@pytest.mark.proves("obs.sentry.expect_breadcrumbs", "other trace")
 def test_breadcrumbs_of_another_tests_event_are_refused() -> None:
     other = own(trace=OTHER_TRACE, breadcrumbs=CHECKOUT)
     with pytest.raises(ObsstackError) as caught:
@@ -127,6 +131,7 @@ def test_breadcrumbs_of_another_tests_event_are_refused() -> None:
 # ---- number of events
 
 
+@pytest.mark.proves("obs.sentry.expect_events", "green")
 def test_the_number_of_events_of_an_issue() -> None:
     given = arrived(own(event_id="1" * 32), own(event_id="2" * 32), own(issue_id="2"))
     expectations = sentry(given)
@@ -141,6 +146,7 @@ def test_the_number_of_events_of_one_fingerprint() -> None:
     assert found.event_id == "1" * 32
 
 
+@pytest.mark.proves("obs.sentry.expect_events", "red")
 def test_message_of_too_many_events() -> None:
     given = arrived(own(event_id="1" * 32), own(event_id="2" * 32), settled=False)
     with pytest.raises(AssertionError) as caught:
@@ -153,6 +159,7 @@ def test_message_of_too_many_events() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_events", "red")
 def test_message_of_too_few_events() -> None:
     with pytest.raises(AssertionError) as caught:
         sentry(arrived(own(tags={"endpoint": "/error"}))).expect_events(
@@ -170,6 +177,7 @@ def test_message_of_too_few_events() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_events", "cannot tell")
 def test_the_number_cannot_be_told_before_the_transaction_has_arrived() -> None:
     with pytest.raises(CannotTell) as caught:
         sentry(arrived(own(), settled=False)).expect_events(count=1)
@@ -185,16 +193,20 @@ def test_a_negative_number_is_refused() -> None:
         sentry(arrived()).expect_events(count=-1)
 
 
+@pytest.mark.proves("obs.sentry.expect_events", "other trace")
 def test_events_of_another_trace_are_not_counted() -> None:
     given = arrived(own())
-    given.context.trace = replace(given.context.trace, trace_id=OTHER_TRACE)
-    with pytest.raises(CannotTell):
+    given.make_foreign(settled=True)
+    assert sentry(given).expect_events(count=0) == ()
+    with pytest.raises(AssertionError, match="found     0 of the 0 events of this test"):
         sentry(given).expect_events(count=1)
 
 
 # ---- groups
 
 
+@pytest.mark.proves("obs.sentry.expect_same_issue", "green")
+@pytest.mark.proves("obs.sentry.expect_different_issues", "green")
 def test_events_of_one_issue_and_of_several() -> None:
     one, two = own(event_id="1" * 32), own(event_id="2" * 32)
     other = own(event_id="3" * 32, issue_id="2")
@@ -203,6 +215,7 @@ def test_events_of_one_issue_and_of_several() -> None:
     assert expectations.expect_different_issues(one, other) == ("1", "2")
 
 
+@pytest.mark.proves("obs.sentry.expect_same_issue", "red")
 def test_message_of_events_that_are_not_in_one_issue() -> None:
     one = own(event_id="1" * 32, fingerprints=["abc"])
     other = own(type="KeyError", value="x", event_id="3" * 32, issue_id="2", fingerprint=["stock"])
@@ -223,6 +236,7 @@ def test_message_of_events_that_are_not_in_one_issue() -> None:
     )
 
 
+@pytest.mark.proves("obs.sentry.expect_different_issues", "red")
 def test_message_of_events_that_must_be_in_different_issues() -> None:
     one, two = own(event_id="1" * 32), own(event_id="2" * 32)
     with pytest.raises(AssertionError) as caught:
@@ -247,10 +261,18 @@ def test_the_issue_of_an_event_that_is_not_grouped_yet_is_waited_for() -> None:
     assert sentry(given).expect_same_issue(one, late) == "1"
 
 
-def test_the_issue_of_an_event_that_is_never_grouped_cannot_be_told() -> None:
+ASKED = [SentryExpectations.expect_same_issue, SentryExpectations.expect_different_issues]
+
+
+@pytest.mark.proves("obs.sentry.expect_same_issue", "cannot tell")
+@pytest.mark.proves("obs.sentry.expect_different_issues", "cannot tell")
+@pytest.mark.parametrize("asked", ASKED)
+def test_the_issue_of_an_event_that_is_never_grouped_cannot_be_told(
+    asked: Callable[..., object],
+) -> None:
     one, late = own(event_id="1" * 32), own(event_id="2" * 32, issue_id=None)
     with pytest.raises(CannotTell) as caught:
-        sentry(arrived(one, late)).expect_same_issue(one, late)
+        asked(sentry(arrived(one, late)), one, late)
     assert str(caught.value) == (
         "Cannot tell in which issue an event is.\n"
         '  expected  Sentry has grouped ValueError "Intentional error for testing"\n'
@@ -270,7 +292,18 @@ def test_one_event_cannot_be_compared() -> None:
     )
 
 
-def test_another_tests_event_is_in_no_issue_of_this_one() -> None:
-    one, other = own(event_id="1" * 32), own(event_id="2" * 32, trace=None)
-    with pytest.raises(ObsstackError, match="of no trace"):
-        sentry(arrived(one)).expect_different_issues(one, other)
+@pytest.mark.proves("obs.sentry.expect_same_issue", "other trace")
+@pytest.mark.proves("obs.sentry.expect_different_issues", "other trace")
+@pytest.mark.parametrize("asked", ASKED)
+@pytest.mark.parametrize(
+    ("trace", "whose"), [(None, "no trace"), (OTHER_TRACE, f"trace {OTHER_TRACE}")]
+)
+def test_another_tests_event_is_in_no_issue_of_this_one(
+    asked: Callable[..., object], trace: str | None, whose: str
+) -> None:
+    """Whether or not its issue would do."""
+    one = own(event_id="1" * 32)
+    for issue_id in ("1", "2"):
+        other = own(event_id="2" * 32, issue_id=issue_id, trace=trace)
+        with pytest.raises(ObsstackError, match=f" of {whose}\n"):
+            asked(sentry(arrived(one)), one, other)

@@ -52,6 +52,7 @@ def numbered(text: str) -> str:
     return re.sub(rf"{HERE}:\d+", "FILE:N", text)
 
 
+@pytest.mark.proves("obs.soft", "green")
 def test_a_block_that_is_met_says_nothing(shop: Shop) -> None:
     with SoftBlock():
         assert shop.expect_number(1) == 1
@@ -74,6 +75,19 @@ def test_every_mismatch_is_told_with_its_line(shop: Shop) -> None:
         "     found     3"
     )
     assert caught.type is AssertionError
+
+
+@pytest.mark.proves("obs.soft", "other trace")
+def test_what_another_trace_has_sent_satisfies_nothing_in_a_block_either() -> None:
+    given = bench()
+    given.sentry.events = [event()]
+    given.make_foreign(settled=True)
+    obs = Probe(given.context, httpx.Client())
+    with pytest.raises(AssertionError) as caught, obs.soft():
+        obs.sentry.expect_event(type="ValueError")
+        obs.sentry.expect_no_event()
+    assert str(caught.value).startswith("1 of 2 expectations of the block was not met.\n\n1) ")
+    assert "     found     0 events of trace aaaaaaaa…\n" in str(caught.value)
 
 
 def test_one_mismatch_is_told_alike(shop: Shop) -> None:

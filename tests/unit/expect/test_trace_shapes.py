@@ -75,6 +75,7 @@ def traces(spans: Sequence[SpanRow]) -> TraceExpectations:
 # ---- shapes
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "green")
 def test_a_nested_shape_is_found_and_gives_its_spans_in_the_order_written() -> None:
     found = traces(chain()).expect_trace(CHAIN)
     assert [each.name for each in found] == ["GET /chain", "GET", "GET /stock"]
@@ -150,6 +151,7 @@ def test_no_shape_is_refused() -> None:
 # ---- messages
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "red")
 def test_message_of_a_span_that_differs() -> None:
     shape = span(
         "GET /chain",
@@ -190,6 +192,7 @@ def test_message_of_a_span_that_is_missing() -> None:
     )
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "red")
 def test_message_of_a_span_too_many() -> None:
     spans = [*chain(), one("d", "SELECT", "a", kind="client", start_s=100.05)]
     with pytest.raises(AssertionError) as caught:
@@ -216,6 +219,7 @@ def test_a_large_trace_is_not_drawn_whole() -> None:
 # ---- cannot tell, other traces
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "cannot tell")
 def test_exactly_cannot_be_told_before_the_server_span_has_arrived() -> None:
     shape = span("GET", kind="client", children=[span("GET /stock")])
     with pytest.raises(CannotTell) as caught:
@@ -230,6 +234,7 @@ def test_exactly_cannot_be_told_before_the_server_span_has_arrived() -> None:
     )
 
 
+@pytest.mark.proves("obs.traces.expect_trace", "other trace")
 def test_spans_of_another_trace_have_no_shape_here() -> None:
     given = arrived(chain())
     given.context.trace = replace(given.context.trace, trace_id=OTHER_TRACE)

@@ -33,6 +33,7 @@ def traces(given: Bench) -> TraceExpectations:
     return TraceExpectations(given.context)
 
 
+@pytest.mark.proves("obs.traces.expect_span", "green")
 def test_a_span_is_found_by_name_service_status_and_parent() -> None:
     expectations = traces(arrived())
     server = expectations.expect_span("GET /error", service="simple-app", status="error")
@@ -74,6 +75,7 @@ def test_a_span_that_was_found_has_all_its_attributes() -> None:
     assert expectations.spans()[0].attributes["http.route"] == "/error"
 
 
+@pytest.mark.proves("obs.traces.spans", "green")
 def test_spans_of_sentrys_own_sdk_are_not_among_them() -> None:
     given = arrived()
     given.sentry.spans.append(root_span())
@@ -93,6 +95,7 @@ def test_every_word_for_a_failure_is_error(status: str) -> None:
     assert status_of(replace(otlp_span(), status=status)) == "error"
 
 
+@pytest.mark.proves("obs.traces.expect_span", "red")
 def test_message_of_a_span_of_another_service() -> None:
     with pytest.raises(AssertionError) as caught:
         traces(arrived()).expect_span("GET /error", service="inventory", kind="server")
@@ -107,6 +110,7 @@ def test_message_of_a_span_of_another_service() -> None:
     )
 
 
+@pytest.mark.proves("obs.traces.expect_no_span", "red")
 def test_message_of_a_span_that_must_not_be() -> None:
     with pytest.raises(AssertionError) as caught:
         traces(arrived()).expect_no_span(re.compile("SELECT|UPDATE"))
@@ -117,10 +121,12 @@ def test_message_of_a_span_that_must_not_be() -> None:
     )
 
 
+@pytest.mark.proves("obs.traces.expect_no_span", "green")
 def test_no_span_passes_once_the_server_span_has_arrived() -> None:
     traces(arrived()).expect_no_span("DELETE")
 
 
+@pytest.mark.proves("obs.traces.expect_no_span", "cannot tell")
 def test_no_span_cannot_be_told_before_the_server_span_has_arrived() -> None:
     given = arrived()
     del given.sentry.spans[0]
@@ -136,6 +142,7 @@ def test_no_span_cannot_be_told_before_the_server_span_has_arrived() -> None:
     )
 
 
+@pytest.mark.proves("obs.traces.expect_span", "other trace")
 def test_what_another_trace_has_sent_satisfies_nothing() -> None:
     given = arrived()
     given.context.trace = replace(given.context.trace, trace_id=OTHER_TRACE)

@@ -49,6 +49,8 @@ class Checked:
     left_out: str | None = None
     seconds: float = 0.0
     """Of all its reruns, the one without a fault too."""
+    unmutated: tuple[str, ...] = ()
+    """Expectations of the test into which no fault is put, each with the reason."""
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -58,7 +60,8 @@ class Checked:
         outcomes = tuple(
             Outcome(**{**each, "kinds": tuple(each["kinds"])}) for each in value["outcomes"]
         )
-        return cls(value["test"], outcomes, value["left_out"], value["seconds"])
+        unmutated = tuple(value["unmutated"])
+        return cls(value["test"], outcomes, value["left_out"], value["seconds"], unmutated)
 
 
 def verdict_of(error: BaseException | None, changed: Sequence[str]) -> tuple[Verdict, str]:

@@ -61,6 +61,36 @@ def plan(facts: Sequence[Asserted], hints: Iterable[str] = ()) -> list[Mutant]:
     return list(dict.fromkeys(mutants))
 
 
+def unmutated(facts: Iterable[Asserted]) -> list[str]:
+    """The expectations into which no fault is put, each once, and why not."""
+    told = []
+    for fact in facts:
+        reason = _why_no_fault(fact)
+        if reason is not None:
+            names = ", ".join(_shortened(name) for name in fact.found)
+            absent = "no " if fact.how == "absent" and fact.kind != "sampling" else ""
+            kind = "" if fact.kind == "sampling" else f"{fact.kind} "
+            told.append(f"{absent}{kind}{names}: {reason}")
+    return list(dict.fromkeys(told))
+
+
+def asks_for_alerts(facts: Iterable[Asserted]) -> bool:
+    """Whether the test expects an alert, or that there is none."""
+    return _any(facts, "alert")
+
+
+def _why_no_fault(fact: Asserted) -> str | None:
+    if fact.kind == "sampling":
+        return "its requests have traces of their own, which no fault reaches"
+    if fact.kind == "metric" and fact.how != "present":
+        return "no fault makes a metric grow"
+    if fact.kind != "alert" or "errors" in fact.fields:
+        return None
+    if "metrics" not in fact.fields:
+        return "nobody knows of which telemetry its rule is made"
+    return "no fault makes a metric grow" if fact.how == "absent" else None
+
+
 def repeated(first: Sequence[Asserted], again: Sequence[Asserted]) -> list[Asserted]:
     """The facts of a test that was run ``again``, without texts that differ from run to run.
 
@@ -85,6 +115,11 @@ def _of_errors(facts: Sequence[Asserted]) -> Iterator[Mutant]:
     yield Mutant(fault("level changed", "errors"), ("errors",), named="level" in fields)
     events = [fact for fact in found if fact.kind == "event"]
     if not events:
+        # What an alert hangs on is named, and of the rest of its event nobody has asked.
+        if any(each.startswith("tags.") for each in fields):
+            yield from _narrowed("tag removed", "errors", "tags", fields)
+        if "environment" in fields:
+            yield Mutant(fault("environment changed", "errors"), ("errors",))
         return
     yield from _narrowed("tag removed", "errors", "tags", fields)
     yield from _narrowed("context removed", "errors", "contexts", fields)

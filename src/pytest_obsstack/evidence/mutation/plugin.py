@@ -25,7 +25,13 @@ from pytest_obsstack.evidence.mutation.outcome import (
     kinds_of,
     verdict_of,
 )
-from pytest_obsstack.evidence.mutation.plan import Mutant, plan, repeated
+from pytest_obsstack.evidence.mutation.plan import (
+    Mutant,
+    asks_for_alerts,
+    plan,
+    repeated,
+    unmutated,
+)
 from pytest_obsstack.evidence.mutation.score import Score, score_of, to_json
 from pytest_obsstack.options import Options
 from pytest_obsstack.record.asserted import Asserted
@@ -43,6 +49,7 @@ _HINTS = {
 _EXCLUSIVE = "they run alone (obs_exclusive): they stop or fail parts of the stack themselves"
 _NO_TRACE = "they send nothing in a trace of their own on this run's stack"
 _NO_FACT = "no expectation of theirs looks at what arrived"
+_NO_FAULT = "no fault concerns what they expect"
 _NOT_PASSED = "they did not pass"
 _SKIPPED = "they were skipped"
 _LONGEST, _SHORTEST = 5, 20
@@ -94,11 +101,13 @@ class MutationCheck:
 
     def _check(self, item: pytest.Item, reports: Sequence[pytest.TestReport]) -> Checked:
         started = time.monotonic()
-        reason = _why_not(item, reports)
+        first = _facts(self.observer.first)
+        reason = _why_not(item, reports, first)
         if reason is not None:
             return Checked(item.nodeid, left_out=reason)
         control = self._run(item, None, self._options.timeout_s / _LONGEST)
-        facts = repeated(_facts(self.observer.first), _facts(control.contexts))
+        facts = repeated(first, _facts(control.contexts))
+        untold = tuple(unmutated(facts))
         mutants = plan(facts, _hints(item)) if facts else []
         if control.error is not None:
             told = f"{type(control.error).__name__}: {first_line(control.error)}"
@@ -106,11 +115,13 @@ class MutationCheck:
         elif not control.contexts:
             reason = _NO_TRACE
         elif not mutants:
-            reason = _NO_FACT
+            reason = _NO_FAULT if untold else _NO_FACT
         elif not all("injection" in context.stack.capabilities for context in control.contexts):
             reason = "their stack does not allow faults to be injected (injection)"
         if reason is not None:
-            return Checked(item.nodeid, left_out=reason, seconds=time.monotonic() - started)
+            seconds = time.monotonic() - started
+            told_anyway = untold if reason == _NO_FAULT else ()
+            return Checked(item.nodeid, (), reason, seconds, told_anyway)
         timeout_s = min(
             max(_SLOWER * control.seconds, self._options.timeout_s / _SHORTEST),
             self._options.timeout_s / _LONGEST,
@@ -120,7 +131,7 @@ class MutationCheck:
             for mutant in mutants
             if mutant.named or not self._is_noticed(mutant, kinds_of(control.changed))
         )
-        return Checked(item.nodeid, outcomes, seconds=time.monotonic() - started)
+        return Checked(item.nodeid, outcomes, None, time.monotonic() - started, untold)
 
     def _outcome(self, item: pytest.Item, mutant: Mutant, timeout_s: float) -> Outcome:
         rerun = self._run(item, mutant, timeout_s)
@@ -198,12 +209,16 @@ class MutationCheck:
         return self._folder / "mutations.json"
 
 
-def _why_not(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> str | None:
+def _why_not(
+    item: pytest.Item, reports: Sequence[pytest.TestReport], facts: Sequence[Asserted]
+) -> str | None:
     if any(hasattr(report, "wasxfail") or report.outcome == "failed" for report in reports):
         return _NOT_PASSED
     if any(report.outcome == "skipped" for report in reports):
         return _SKIPPED
-    if item.get_closest_marker("obs_exclusive") is not None:
+    # Who expects alerts runs alone because rules are the whole stack's, and is as good as others.
+    alone = item.get_closest_marker("obs_exclusive") is not None
+    if alone and not asks_for_alerts(facts):
         return _EXCLUSIVE
     names = getattr(item, "fixturenames", ())
     asks = any(name == "obs" or name.startswith("obs_") for name in names)

@@ -35,6 +35,8 @@ class Score:
     not_applicable: int
     left_out: Mapping[str, int]
     """Number of tests by reason."""
+    unmutated: tuple[tuple[str, str], ...]
+    """Expectations into which no fault was put: the test, and which of it and why."""
     tests: int
     """Those that were run again."""
     reruns: int
@@ -87,6 +89,7 @@ def score_of(checked: Iterable[Checked]) -> Score:
         elsewhere=elsewhere,
         not_applicable=verdicts["not applicable"],
         left_out=Counter(each.left_out for each in tests if each.left_out is not None),
+        unmutated=tuple((each.test, told) for each in tests for told in each.unmutated),
         tests=sum(each.left_out is None for each in tests),
         reruns=len(pairs),
         seconds=sum(each.seconds for each in tests),
@@ -109,6 +112,7 @@ def to_json(score: Score, checked: Sequence[Checked]) -> dict[str, Any]:
         "noticed_elsewhere": score.elsewhere,
         "not_applicable": score.not_applicable,
         "left_out": dict(score.left_out),
+        "not_mutated": [{"test": test, "what": what} for test, what in score.unmutated],
         "seconds": round(score.seconds, 3),
         "tests": [each.to_json() for each in sorted(checked, key=lambda each: each.test)],
     }

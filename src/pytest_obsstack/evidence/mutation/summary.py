@@ -10,7 +10,7 @@ from pytest_obsstack.evidence.mutation.score import Score, Survivor
 
 
 def summary_lines(score: Score, minimum: float | None, path: Path | None) -> list[str]:
-    """Score, survivors by test with what to assert, errors, and who was left out."""
+    """Score, survivors by test with what to assert, errors, and what was left out."""
     lines = [_headline(score)]
     if minimum is not None and not score.reaches(minimum):
         lines.append(f"FAILED: the score is below --obs-mutate-min={minimum:g}")
@@ -25,6 +25,10 @@ def summary_lines(score: Score, minimum: float | None, path: Path | None) -> lis
         lines += ["", "survivors:", *_by_test(score.survivors)]
     if score.errors:
         lines += ["", "reruns that failed for another reason:", *_by_test(score.errors)]
+    if score.unmutated:
+        lines += ["", "expectations into which no fault was put:"]
+        for test, found in groupby(score.unmutated, key=lambda each: each[0]):
+            lines += [f"  {test}", *(f"    {what}" for _, what in found)]
     if score.left_out:
         lines += ["", f"left out: {_count(sum(score.left_out.values()), 'test')}"]
         lines += [f"  {count} × {reason}" for reason, count in sorted(score.left_out.items())]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pytest_obsstack.evidence.mutation.catalog import FAULTS, fault
-from pytest_obsstack.evidence.mutation.plan import Mutant, plan, repeated
-from pytest_obsstack.record.asserted import Asserted, AssertedFacts, field_names
+from pytest_obsstack.evidence.mutation.plan import Mutant, plan, repeated, unmutated
+from pytest_obsstack.record.asserted import Asserted, AssertedFacts, How, field_names
 
 
 def titles(*facts: Asserted, hints: tuple[str, ...] = (), named: bool = True) -> list[str]:
@@ -150,6 +150,39 @@ def test_metrics_stand_still_and_lose_each_label_that_is_named() -> None:
         "label renamed (metrics): status",
     ]
     assert plan([Asserted("metric", "absent", frozenset({"endpoint"}))]) == []
+
+
+def alert(how: How, *made_of: str) -> Asserted:
+    return Asserted("alert", how, frozenset(made_of), ("High",))
+
+
+def test_an_alert_is_mutated_by_what_it_is_made_of() -> None:
+    metric = present("metric", "status", found=("sum(errors_total)",))
+    assert titles(metric, alert("present", "metrics")) == titles(metric)
+    error = present("issue", "tags.tier", "environment")
+    assert titles(error, alert("present", "errors")) == [
+        "trace id changed (errors)",
+        "event dropped (errors)",
+        "tag removed (errors): tier",
+        "environment changed (errors)",
+    ]
+    assert titles(error, named=False) == ["event duplicated (errors)", "level changed (errors)"]
+    none = [Asserted("issue", "absent"), alert("absent", "errors")]
+    assert titles(*none) == ["trace id changed (errors)"]
+    assert unmutated([metric, alert("present", "metrics"), error, *none]) == []
+
+
+def test_what_no_fault_reaches_is_told() -> None:
+    grown = Asserted("metric", "absent", frozenset({"endpoint"}), ("errors_total",))
+    rate = Asserted("sampling", "absent", found=("expect_decision_kept",))
+    found = [grown, grown, alert("absent", "metrics"), alert("present"), rate, present("event")]
+    assert unmutated(found) == [
+        "no metric errors_total: no fault makes a metric grow",
+        "no alert High: no fault makes a metric grow",
+        "alert High: nobody knows of which telemetry its rule is made",
+        "expect_decision_kept: its requests have traces of their own, which no fault reaches",
+    ]
+    assert plan(found[:-1]) == []
 
 
 def test_a_secret_is_left_in_wherever_the_test_has_telemetry() -> None:

@@ -157,7 +157,7 @@ def test_the_order_of_tests_makes_no_difference() -> None:
 
 
 def test_workers_tell_everything() -> None:
-    told = Checked("a", (outcome(TAG, "killed", detail="x"),), None, 1.5)
+    told = Checked("a", (outcome(TAG, "killed", detail="x"),), None, 1.5, ("alert High: why",))
     assert Checked.from_json(json.loads(json.dumps(told.to_json()))) == told
 
 
@@ -175,7 +175,7 @@ RUN = [
         outcome(TAG, "not applicable"),
     ),
     checked("test_b.py::test_four", outcome(SPAN, "survived", named=False)),
-    Checked("test_c.py::test_five", left_out="they run alone"),
+    Checked("test_c.py::test_five", left_out="they run alone", unmutated=("no alert High: why",)),
     Checked("test_c.py::test_six", left_out="they run alone"),
 ]
 
@@ -202,6 +202,10 @@ reruns that failed for another reason:
   test_a.py::test_one
     span dropped (spans)
       BackendUnavailable: Loki does not answer.
+
+expectations into which no fault was put:
+  test_c.py::test_five
+    no alert High: why
 
 left out: 2 tests
   2 × they run alone
@@ -235,5 +239,6 @@ def test_the_record_has_the_score_and_every_rerun() -> None:
         "also_in": 1,
     }
     assert record["left_out"] == {"they run alone": 2}
+    assert record["not_mutated"] == [{"test": "test_c.py::test_five", "what": "no alert High: why"}]
     assert [each["test"] for each in record["tests"]] == sorted(each.test for each in RUN)
     assert json.loads(json.dumps(record))["tests"][0]["outcomes"][0]["fault"] == TAG
