@@ -148,7 +148,10 @@ class AlertReceiver(Expectations):
         def poll() -> Alert | None:
             candidates.clear()
             match: Alert | None = None
-            for alert in self.server.alerts:
+            # Of alerts that are equally near, one of another instance is the least so.
+            for alert in sorted(
+                self.server.alerts, key=lambda alert: is_own(context, alert.labels, NOT_GIVEN)
+            ):
                 found = tuple(differences(wanted, alert_fields(context, alert)))
                 candidates.append(Candidate(alert.describe(), found))
                 match = match if found else alert

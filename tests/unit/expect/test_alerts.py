@@ -164,6 +164,19 @@ def test_what_this_test_has_not_caused_satisfies_nothing(
     made.expectations.expect_no_alert("High")
 
 
+def test_of_equally_near_alerts_the_own_instances_is_shown() -> None:
+    made = given()
+    made.arrive(began_s=SENT_S - 10, instance=INSTANCE)
+    made.arrive(instance="simple-app-other")
+    with pytest.raises(AssertionError) as error:
+        made.expectations.expect_alert("High")
+    assert (
+        f"nearest   High (firing) {{instance: '{INSTANCE}'}}\n"
+        "              caused_by  expected 'this test'   "
+        'got "something 10.0 s before the test\'s first request"' in str(error.value)
+    )
+
+
 @pytest.mark.proves("obs_alert_receiver.expect_alert", "other trace")
 def test_the_alert_of_another_trace_is_not_taken() -> None:
     made = given()
