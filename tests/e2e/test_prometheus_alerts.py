@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +16,7 @@ from pytest_obsstack.expect.alerts import AlertReceiver
 from pytest_obsstack.expect.opening import Bench
 from pytest_obsstack.provision.session import Session
 from pytest_obsstack.waiting import until
+from tests.e2e.app_copies import app_with
 from tests.e2e.words import own_word
 
 pytestmark = [pytest.mark.e2e, pytest.mark.obs_exclusive, pytest.mark.obs_requires("metrics")]
@@ -25,8 +24,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.obs_exclusive, pytest.mark.obs_requir
 SHIPPED = Path(__file__).parents[2] / "stack" / "prometheus" / "rules.yml"
 WINDOW = "2s"
 
-GOOD = {"APP_ERROR_RATE": "0"}
-"""No random errors."""
+NONE_AT_RANDOM = "0"
+"""The share of requests that the app lets fail, as APP_ERROR_RATE."""
 
 
 def shipped_groups() -> list[dict[str, Any]]:
@@ -46,9 +45,8 @@ def shipped_rule() -> Mapping[str, Any]:
 @pytest.fixture(scope="module")
 def shop_app(obs_session: Session, obs_app_spec: AppSpec) -> Iterator[AppProcess]:
     """A copy of the app that makes no errors unless it is asked to."""
-    app = obs_session.start_app(replace(obs_app_spec, env={**obs_app_spec.env, **GOOD}))
-    yield app
-    app.stop()
+    with app_with(obs_session, obs_app_spec, APP_ERROR_RATE=NONE_AT_RANDOM) as app:
+        yield app
 
 
 @pytest.fixture
@@ -95,10 +93,16 @@ def test_the_error_rate_fires_and_is_resolved(
 def test_good_requests_do_not_fire(
     obs_alert_receiver: AlertReceiver,
     shop: Probe,
-    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+    obs_session: Session,
+    obs_app_spec: AppSpec,
+    obs_bench: Bench,
 ) -> None:
     # Not the run's own app, whose rate the tests before may have raised already.
-    with obs_alert_receiver.rules(shipped_rule()), obs_with_app(GOOD) as other:
+    with (
+        obs_alert_receiver.rules(shipped_rule()),
+        app_with(obs_session, obs_app_spec, APP_ERROR_RATE=NONE_AT_RANDOM) as other_app,
+        obs_bench.probe(other_app, wants_metrics=True) as other,
+    ):
         for count in (1, 2):
             shop.get("/")
             shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=count)
@@ -137,7 +141,9 @@ def test_the_shipped_rule_fires_for_the_service_that_fails(
     obs: Probe,
     obs_stack: Stack,
     obs_alert_receiver: AlertReceiver,
-    obs_with_app: Callable[..., AbstractContextManager[Probe]],
+    obs_session: Session,
+    obs_app_spec: AppSpec,
+    obs_bench: Bench,
 ) -> None:
     """As it is: of a minute, by service; so a service of this test's own has no other errors."""
     service = f"shop-{own_word(obs)}"
@@ -146,7 +152,12 @@ def test_the_shipped_rule_fires_for_the_service_that_fails(
             stack.enter_context(obs_alert_receiver.rules(*shipped_groups()))
         else:
             stack.enter_context(obs_alert_receiver.told_by_prometheus())
-        shop = stack.enter_context(obs_with_app({"OTEL_SERVICE_NAME": service, **GOOD}))
+        shop_app = stack.enter_context(
+            app_with(
+                obs_session, obs_app_spec, OTEL_SERVICE_NAME=service, APP_ERROR_RATE=NONE_AT_RANDOM
+            )
+        )
+        shop = stack.enter_context(obs_bench.probe(shop_app, wants_metrics=True))
         shop.get("/")
         shop.metrics.expect_increase('http_requests_total{endpoint="/"}', by=1)
         fail_at_a_rate(shop)
