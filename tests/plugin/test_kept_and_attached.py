@@ -206,10 +206,13 @@ def test_a_wrong_dsn_of_an_attached_tracker_is_told_at_the_start(project: Projec
             assert run.status == 0, run.output
 
         shown = f"http://{own.public_key[:4]}…@HOST/{own.project_id}"
-        assert refused_start(project, tracker, replace(own, public_key="f" * 32)) == (
-            "  found     the DSN's key is not that of simple-app\n"
-            f"  do        take the DSN of simple-app ({shown})"
-        )
+        # Of both kinds that take a tracker at a URL, before anything starts or an engine is sought.
+        for kind in ("attach", "compose"):
+            wrong_key = replace(own, public_key="f" * 32)
+            assert refused_start(project, tracker, wrong_key, kind=kind) == (
+                "  found     the DSN's key is not that of simple-app\n"
+                f"  do        take the DSN of simple-app ({shown})"
+            )
         assert refused_start(project, tracker, replace(own, project_id="77")) == (
             f"  found     the DSN reports to project 77, the API is asked for project "
             f"{own.project_id} (simple-app)\n"
@@ -221,17 +224,21 @@ def test_a_wrong_dsn_of_an_attached_tracker_is_told_at_the_start(project: Projec
     assert project.processes() == {}
 
 
-def attached_by_url(project: Project, tracker: SentryEndpoint, dsn: Dsn, url: str) -> Ended:
+def attached_by_url(
+    project: Project, tracker: SentryEndpoint, dsn: Dsn, url: str, *, kind: str = "attach"
+) -> Ended:
     return project.run(
-        *("--obs-stack=attach", f"--obs-use=sentry={url}", "--obs-sentry-flavour=embedded"),
+        *(f"--obs-stack={kind}", f"--obs-use=sentry={url}", "--obs-sentry-flavour=embedded"),
         *("--obs-sentry-organization=obsstack", "--obs-sentry-project=simple-app"),
         env={"OBS_SENTRY_TOKEN": str(tracker.token), "OBS_SENTRY_DSN": str(dsn)},
     )
 
 
-def refused_start(project: Project, tracker: SentryEndpoint, dsn: Dsn) -> str:
+def refused_start(
+    project: Project, tracker: SentryEndpoint, dsn: Dsn, *, kind: str = "attach"
+) -> str:
     """What a run says, after what it expected."""
-    run = attached_by_url(project, tracker, dsn, tracker.url)
+    run = attached_by_url(project, tracker, dsn, tracker.url, kind=kind)
     assert run.status == pytest.ExitCode.TESTS_FAILED, run.output
     assert dsn.public_key not in run.output
     summary, expected, rest = errors(run, project).split("\n", 2)

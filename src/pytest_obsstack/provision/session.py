@@ -69,6 +69,7 @@ class Session:
                 if failed is not None:
                     raise failed
                 try:
+                    self._check_named_tracker()
                     state = self._attached() if self.options.stack == "attach" else self._own()
                 except ObsstackError as error:
                     remember(self.run.folder, error)
@@ -91,15 +92,19 @@ class Session:
             found |= {"app_control", "exact_metrics"}
         return found
 
+    def _check_named_tracker(self) -> None:
+        """What is wrong with a tracker at a URL is told before anything starts."""
+        sentry = attach.named_endpoints(self.options).sentry
+        if sentry is not None:
+            from pytest_obsstack.provision.asked_project import require_own_dsn
+
+            require_own_dsn(sentry)
+
     def _attached(self) -> StackState:
         state = attach.attach(self.options, self.run.folder)
         broken = ended_by_hand(state)
         if broken is not None:
             raise broken
-        if self.options.use and state.endpoints.sentry is not None:
-            from pytest_obsstack.provision.asked_project import require_own_dsn
-
-            require_own_dsn(state.endpoints.sentry)
         return state
 
     def _own(self) -> StackState:
