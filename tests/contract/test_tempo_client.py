@@ -237,7 +237,7 @@ def test_traces_are_found_by_the_header_that_their_request_had(tempo: RunningTem
         made.attributes.append(KeyValue(key=header, value=value))
         send(tempo, request_of("simple-app", made))
     with contextlib.closing(TempoClient(TempoEndpoint(tempo.url))) as client:
-        found = client.found_by(header, "test-", since_s=time.time() - 60)
+        found = client.found_by(header, "test-", since_s=BASE_NS / 1e9 - 60)
     by_trace = {trace_id: text for text, trace_id in found}
     assert by_trace.keys() == {trace_ids[0], trace_ids[1]}
     assert "test-1" in by_trace[trace_ids[0]]
