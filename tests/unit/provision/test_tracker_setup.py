@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import httpx
@@ -89,7 +90,7 @@ def test_a_tracker_that_never_starts_is_unavailable() -> None:
         set_up(table, timeout_s=0.0)
     assert "GlitchTip failed to answer GET /_health/: 503 Service Unavailable." in str(caught.value)
     assert "found     migrating\n" in str(caught.value)
-    assert "1 of 1 polls in 0.0 s got no answer" in str(caught.value)
+    assert re.search(r"1 of 1 polls in \d+\.\d s got no answer", str(caught.value))
 
 
 def test_message_where_something_else_answers() -> None:
