@@ -141,21 +141,24 @@ def _terminate(pid: int, timeout_s: float) -> bool:
     try:
         # Before the signal: afterwards the pid may be another one's.
         ended = owner_descriptor(pid)
-        os.kill(pid, signal.SIGTERM)
     except ProcessLookupError:
         return True
-    if ended < 0:
-        return _gone_within(pid, timeout_s)
+    identity = ProcessIdentity.of(pid) if ended < 0 else None
     try:
+        os.kill(pid, signal.SIGTERM)
+        if identity is not None:
+            return _gone_within(identity, timeout_s)
         return bool(select.select([ended], [], [], timeout_s)[0])
+    except ProcessLookupError:
+        return True
     finally:
-        os.close(ended)
+        if ended >= 0:
+            os.close(ended)
 
 
-def _gone_within(pid: int, timeout_s: float) -> bool:
+def _gone_within(identity: ProcessIdentity, timeout_s: float) -> bool:
     import time
 
-    identity = ProcessIdentity.of(pid)
     deadline = time.monotonic() + timeout_s
     while identity.alive and time.monotonic() < deadline:
         time.sleep(0.02)
