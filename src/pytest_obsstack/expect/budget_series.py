@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from pytest_obsstack.errors import CannotTell, ObsstackError
+from pytest_obsstack.errors import CannotTell
 from pytest_obsstack.expect.budget import Cardinality, check_bounds, fullest_labels
 from pytest_obsstack.expect.context import Context
 from pytest_obsstack.expect.hops import metric_hops
 from pytest_obsstack.expect.increases import check_baseline
 from pytest_obsstack.expect.metric_fence import own_metrics_settled
+from pytest_obsstack.expect.metric_needs import need_exactness
 from pytest_obsstack.expect.mismatch import Mismatch, fail
 from pytest_obsstack.expect.question import KEEP, cannot_tell
 
@@ -18,13 +19,8 @@ def expect_cardinality(
     """Count the series of a selector that is narrowed to the app's own instance."""
     __tracebackhide__ = True
     check_bounds("expect_cardinality", max=most, max_new=most_new)
-    if most_new is not None and not context.exact_metrics:
-        raise ObsstackError(
-            "expect_cardinality(max_new=…) cannot be told on this stack.",
-            expected="an app that this test drives alone",
-            found=f"--obs-stack={context.stack.kind}: others may use the app",
-            advice="use max=…, or run without -n where nobody else uses the app",
-        )
+    if most_new is not None:
+        need_exactness(context, "expect_cardinality(max_new=…)", instead="max=…")
     settled = own_metrics_settled(context)
     if not settled.proven:
         raise cannot_tell(f"count the series of {own}", settled, "metrics", metric_hops(context))

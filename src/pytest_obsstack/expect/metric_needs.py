@@ -96,7 +96,7 @@ def need_metric(context: Context, selector: str) -> None:
         )
 
 
-def need_exactness(context: Context, call: str) -> None:
+def need_exactness(context: Context, call: str, *, instead: str = "at_least=…") -> None:
     """What others count in the same app is not told apart from what this test has caused."""
     __tracebackhide__ = True
     if not context.exact_metrics:
@@ -104,5 +104,5 @@ def need_exactness(context: Context, call: str) -> None:
             f"{call} cannot be told on this stack.",
             expected="an app that this test drives alone",
             found=f"--obs-stack={context.stack.kind}: others may use the app",
-            advice="use at_least=…, or run without -n where nobody else uses the app",
+            advice=f"use {instead}, or run without -n where nobody else uses the app",
         )
